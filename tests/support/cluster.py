@@ -1,0 +1,111 @@
+"""The laptop's side of the test cluster, as the tests of the scenarios use it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+from browser import Browser
+
+PROJECT = Path(__file__).resolve().parents[2]
+NODE = "hydra08i.rzg.mpg.de"
+GATEWAY = "gate.rzg.mpg.de"
+TESTBED = PROJECT / ".test"
+
+
+class Laptop:
+    """A person at a laptop: an ssh_config, our folder, and the playbooks."""
+
+    def __init__(self, scenario: str, account: str, port: int = 9876) -> None:
+        self.scenario = PROJECT / "molecule" / scenario
+        self.account = account
+        self.ssh_config = TESTBED / account / "ssh_config"
+        self.folder = TESTBED / account / "jupyter"
+        self.authority = self.folder / "ca" / "ca.crt"
+        self.url = f"https://localhost:{port}"
+        self.password = yaml.load((self.scenario / "vars" / "me.yml").read_text(), _PlainLoader)["my_password"]
+        self.node_folder = f"/home/{account}/.jupyter-cluster/hydra08i"
+
+    def ssh(self, command: str, *options: str, host: str = NODE, check: bool = True) -> str:
+        """Run a command on the node as the person does; return what it prints."""
+        done = subprocess.run(
+            ["ssh", "-F", self.ssh_config, *options, host, command],
+            capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert not check or done.returncode == 0, done.stderr
+        return done.stdout
+
+    def control(self, request: str, host: str) -> int:
+        """Ask the open connection to a host for something; return ssh's exit status."""
+        command = ["ssh", "-F", str(self.ssh_config), "-O", request, host]
+        return subprocess.run(command, capture_output=True, timeout=20, check=False).returncode
+
+    def playbook(
+        self, name: str, *options: str, env: dict[str, str] | None = None, **variables: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a playbook without a terminal, with this person's choices and some more."""
+        more = [f"-e{yaml.safe_dump({key: value}, default_flow_style=True)}" for key, value in variables.items()]
+        chosen = [f"-e@{self.scenario}/vars/me.yml", *more]
+        return subprocess.run(
+            [
+                "ansible-playbook",
+                PROJECT / name,
+                "-i",
+                PROJECT / "inventory/hydra.yml",
+                "-l",
+                "hydra",
+                *chosen,
+                *options,
+            ],
+            env={**os.environ, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT), **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+
+    def server(self) -> str:
+        """Return the server's process number, or an empty string where none runs."""
+        pid = self.ssh(f"cat {self.node_folder}/run/pid 2>/dev/null || true").strip()
+        return pid if pid and self.ssh(f"test -e /proc/{pid} && echo yes || true").strip() else ""
+
+    def browser(self) -> Browser:
+        """Return a browser that has not logged in."""
+        return Browser(self.url, self.authority)
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Reads `!unsafe` text as the text that it is."""
+
+
+_PlainLoader.add_constructor("!unsafe", lambda _, node: node.value)
+
+
+def node_root(command: str) -> str:
+    """Run a command on the node as root, as only the test cluster's owner can; return what it prints."""
+    argv = ["podman", "exec", "jupyter-test-hydra08i", "sh", "-c", command]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def node_home(account: str) -> str:
+    """Describe every file in an account's home on the node: kind, mode, name, and content's digest."""
+    home = shlex.quote(f"/home/{account}")
+    return node_root(
+        f"cd {home} && find . -printf '%y %m %p\\n' | sort && find . -type f -exec sha256sum {{}} + | sort -k 2"
+    )
+
+
+def takes_calls(port: int) -> bool:
+    """Tell whether something on this machine listens on a port."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
