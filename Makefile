@@ -1,13 +1,15 @@
 # make help says what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-down test lint unit scenarios lock clean
+.PHONY: help install demo demo-down test lint unit docs lock clean
 
 # The Python that makes .venv, 3.11 or newer: make PYTHON=python3.13 ...
 PYTHON ?= python3
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+# Not ~/.ansible: nothing of the person's is touched.
+export ANSIBLE_HOME := $(CURDIR)/.venv/ansible
 
 # The cluster of containers that the demo runs on, and where all its files are.
 DEMO := -e testbed_name=demo -e testbed_directory='$(CURDIR)/.demo'
@@ -46,6 +48,9 @@ lint: .venv/installed ## Check style and types
 
 unit: .venv/installed ## Test the filters
 	@tests/run unit
+
+docs: .venv/installed ## Render docs/variables.md from the roles' specs
+	@.venv/bin/python tests/support/variables.py
 
 lock: ## Renew requirements.txt from pyproject.toml (needs uv)
 	uv pip compile --universal --generate-hashes --all-extras --no-header --upgrade pyproject.toml -o requirements.txt

@@ -28,7 +28,8 @@ class Laptop:
         self.folder = TESTBED / account / "jupyter"
         self.authority = self.folder / "ca" / "ca.crt"
         self.url = f"https://localhost:{port}"
-        self.password = yaml.load((self.scenario / "vars" / "me.yml").read_text(), _PlainLoader)["my_password"]
+        chosen = yaml.load((self.scenario / "vars" / "me.yml").read_text(), _PlainLoader)
+        self.password = chosen.get("my_password") or chosen["jupyter_config_password"]
         self.node_folder = f"/home/{account}/.jupyter-cluster/hydra08i"
 
     def ssh(self, command: str, *options: str, host: str = NODE, check: bool = True) -> str:
@@ -46,23 +47,22 @@ class Laptop:
         return subprocess.run(command, capture_output=True, timeout=20, check=False).returncode
 
     def playbook(
-        self, name: str, *options: str, env: dict[str, str] | None = None, **variables: Any
+        self,
+        name: str,
+        *options: str,
+        env: dict[str, str] | None = None,
+        cwd: Path = PROJECT,
+        inventory: Path = PROJECT / "inventory" / "hydra.yml",
+        **variables: Any,
     ) -> subprocess.CompletedProcess[str]:
         """Run a playbook without a terminal, with this person's choices and some more."""
         more = [f"-e{yaml.safe_dump({key: value}, default_flow_style=True)}" for key, value in variables.items()]
-        chosen = [f"-e@{self.scenario}/vars/me.yml", *more]
+        # A proxy that does not answer: whatever would use it for localhost fails.
+        proxy = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
         return subprocess.run(
-            [
-                "ansible-playbook",
-                PROJECT / name,
-                "-i",
-                PROJECT / "inventory/hydra.yml",
-                "-l",
-                "hydra",
-                *chosen,
-                *options,
-            ],
-            env={**os.environ, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT), **(env or {})},
+            ["ansible-playbook", PROJECT / name, "-i", inventory, f"-e@{self.scenario}/vars/me.yml", *more, *options],
+            env={**os.environ, **proxy, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT), **(env or {})},
+            cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -88,9 +88,9 @@ class _PlainLoader(yaml.SafeLoader):
 _PlainLoader.add_constructor("!unsafe", lambda _, node: node.value)
 
 
-def node_root(command: str) -> str:
-    """Run a command on the node as root, as only the test cluster's owner can; return what it prints."""
-    argv = ["podman", "exec", "jupyter-test-hydra08i", "sh", "-c", command]
+def node_root(command: str, host: str = "hydra08i") -> str:
+    """Run a command on a host as root, as only the test cluster's owner can; return what it prints."""
+    argv = ["podman", "exec", f"jupyter-test-{host}", "sh", "-c", command]
     return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout
 
 

@@ -23,10 +23,10 @@ def refusal(laptop: Laptop) -> Iterator[Callable[..., str]]:
     """Run site.yml with bad input; return the message, once it is seen that nothing on the node has changed."""
     before = node_home("picky")
 
-    def run(**variables: Any) -> str:
+    def run(*options: str, **variables: Any) -> str:
         begun = time.monotonic()
         env = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "JUPYTER_CLUSTER_PASSWORD": ""}
-        done = laptop.playbook("site.yml", env=env, **variables)
+        done = laptop.playbook("site.yml", *options, env=env, **variables)
         assert time.monotonic() - begun < 15
         assert done.returncode != 0, done.stdout
         report = json.loads(done.stdout[done.stdout.index("{\n") :].rsplit("}", 1)[0] + "}")

@@ -156,3 +156,107 @@ def test_host_key_that_has_changed(
         f"The host key of {GATEWAY} or {NODE} is not the one in your known_hosts. Either the cluster changed it, which "
         "its pages or its support confirm, or somebody stands in between: do not log in before you know which. (ssh: "
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("tls_cert_day", "tls_cert_days"),
+        ("ssh_tunnel_prot", "ssh_tunnel_port"),
+        ("jupyter_config_anything", "jupyter_config_"),
+        ("my_usr", "my_user"),
+        ("cluster_gatway", "cluster_gateway"),
+    ],
+)
+def test_misspelled_variable(refusal: Refusal, name: str, meant: str) -> None:
+    message = refusal(**{name: "anything"})
+    assert message.startswith(f"Unknown: {name} (did you mean {meant}")
+    assert message.endswith("?). Correct it where it is set: inventory, group_vars or -e.")
+
+
+def test_a_group_s_own_variables_are_not_ours(refusal: Refusal) -> None:
+    """The run goes on, to the refusal that comes after the names."""
+    assert refusal(cluster_name_long="The cluster", my_favourite_colour="blue", my_port=80).startswith("The local port")
+
+
+def test_type(refusal: Refusal) -> None:
+    assert refusal(screen_session_restart="maybe").startswith(
+        "argument 'screen_session_restart' is of type str and we were unable to convert to bool: "
+    )
+
+
+def test_endpoint(refusal: Refusal) -> None:
+    assert refusal(cluster_endpoint="port") == 'cluster_endpoint is "port": it is socket, loopback or network.'
+
+
+def test_idle_hours(refusal: Refusal) -> None:
+    assert refusal(cluster_idle_hours="never") == (
+        'cluster_idle_hours is "never": it is a number of hours, 0 for no limit.'
+    )
+
+
+def test_directory(refusal: Refusal) -> None:
+    assert refusal(my_directory="data") == (
+        'my_directory is "data": it is a path on the node that begins with / or ~, or empty for the home directory.'
+    )
+
+
+def test_renewal_that_is_always_due(refusal: Refusal) -> None:
+    assert refusal(tls_cert_days=30, tls_cert_renew_days=30) == (
+        "tls_cert_renew_days is 30 and tls_cert_days is 30: the first must be smaller, or every run renews the "
+        "certificate."
+    )
+
+
+def test_session_name(refusal: Refusal) -> None:
+    assert refusal(screen_session_name="my session") == (
+        'screen_session_name is "my session": it begins with a letter and has letters, digits, dashes and underscores.'
+    )
+
+
+def test_timeout(refusal: Refusal) -> None:
+    assert refusal(screen_session_timeout=1) == (
+        "screen_session_timeout is 1: it is a number of seconds from 5 to 600."
+    )
+
+
+def test_folder_with_too_long_a_name(refusal: Refusal) -> None:
+    folder = "/tmp/" + "x" * 60
+    assert refusal(my_folder=folder) == (
+        f"The folder {folder} has too long a name for the sockets of ssh's open connections, or one with \" or % in "
+        "it. Set my_folder to a shorter path in inventory/group_vars/all/me.yml."
+    )
+
+
+ANOTHER = """
+another:
+  hosts:
+    login.another.example.org:
+  vars: {cluster_name: another, cluster_gateway: gate.another.example.org, cluster_port: 9999}
+parent:
+  children:
+    another:
+"""
+
+
+def test_several_clusters(refusal: Refusal, tmp_path: Path) -> None:
+    other = tmp_path / "another.yml"
+    other.write_text(ANOTHER)
+    assert refusal("-i", str(other)) == ("Several clusters are in the inventory: another, hydra. Choose one: -l NAME.")
+
+
+def test_several_login_nodes(refusal: Refusal, tmp_path: Path) -> None:
+    other = tmp_path / "another.yml"
+    other.write_text("hydra:\n  hosts:\n    hydra09i.rzg.mpg.de:\n")
+    assert refusal("-i", str(other)) == (
+        "hydra has 2 login nodes: hydra08i.rzg.mpg.de, hydra09i.rzg.mpg.de. Choose one: -l NAME."
+    )
+
+
+def test_host_of_no_cluster(refusal: Refusal, tmp_path: Path) -> None:
+    other = tmp_path / "another.yml"
+    other.write_text("all:\n  hosts:\n    login.example.org:\n")
+    assert refusal("-i", str(other), "-l", "login.example.org") == (
+        "login.example.org belongs to no cluster. Set cluster_name in its inventory file; inventory/hydra.yml shows "
+        "how."
+    )

@@ -1,7 +1,8 @@
-"""Start the launcher, and wait until the server answers on its socket and is seen to be ours.
+"""Start the launcher, and wait until the server answers at its endpoint and is seen to be ours.
 
-Usage: python - FOLDER SECONDS SCREEN NAME, where SCREEN is the program and NAME the session's name.
-Exit status 0 with the server's process number, or 1 with one line that says what is wrong and the end of its log.
+Usage: python - FOLDER SECONDS SCREEN NAME KIND ADDRESS: the screen program, the session's name, and the endpoint, which
+is `socket PATH`, or `loopback HOST:PORT` or `network HOST:PORT`.
+Exit status 0, or 1 with one line that says what is wrong and the end of the server's log.
 """
 
 from __future__ import annotations
@@ -15,8 +16,7 @@ import sys
 import time
 from typing import NoReturn
 
-folder, seconds, screen, name = sys.argv[1], float(sys.argv[2]), sys.argv[3], sys.argv[4]
-address = os.path.join(folder, "run", "jupyter.sock")
+folder, seconds, screen, name, kind, address = sys.argv[1], float(sys.argv[2]), *sys.argv[3:]
 record = os.path.join(folder, "run", "pid")
 launcher = os.path.join(folder, "launch")
 
@@ -44,23 +44,37 @@ def launcher_lives() -> bool:
     return True
 
 
-def server() -> int | None:
-    """Return the process that answers https on the socket with our certificate, or None while there is none."""
-    with socket.socket(socket.AF_UNIX) as connection:
+def connect() -> tuple[socket.socket, int]:
+    """Connect to the endpoint; return the connection, and the number of the user who listens there."""
+    if kind == "socket":
+        connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(5)
-        try:
-            connection.connect(address)
-            pid, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-            if uid != os.getuid():
-                fail(f"The socket {address} belongs to another user (number {uid}).")
+        connection.connect(address)
+        return connection, struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
+    port = int(address.rpartition(":")[2])
+    connection = socket.create_connection(("127.0.0.1", port), timeout=5)
+    # Lines as `0: 0100007F:2694 00000000:0000 0A 00000000:00000000 00:00000000 00000000  2001 ...`: address and port in
+    # hexadecimal, 0A for a socket that listens, and the user's number.
+    with open("/proc/net/tcp") as table:
+        rows = [line.split() for line in table]
+    return connection, next(int(row[7]) for row in rows if row[3] == "0A" and row[1].endswith(f":{port:04X}"))
+
+
+def server() -> bool:
+    """Tell whether https answers at the endpoint with our certificate."""
+    try:
+        connection, user = connect()
+        with connection:
+            if user != os.getuid():
+                fail(f"{address} belongs to another user (number {user}). Choose another cluster_port.")
             context = ssl.create_default_context(cafile=os.path.join(folder, "ca.crt"))
             with context.wrap_socket(connection, server_hostname="localhost") as secure:
                 secure.sendall(b"GET /api HTTP/1.0\r\nHost: localhost\r\n\r\n")
-                return pid if b" 200 " in secure.recv(64) else None
-        except ssl.SSLCertVerificationError as error:
-            fail(f"What listens on {address} does not show our certificate: {error}")
-        except OSError:
-            return None
+                return b" 200 " in secure.recv(64)
+    except ssl.SSLCertVerificationError as error:
+        fail(f"What listens at {address} does not show our certificate: {error}")
+    except (OSError, StopIteration):
+        return False
 
 
 def start() -> None:
@@ -81,9 +95,7 @@ begun = time.monotonic()
 start()
 while time.monotonic() < begun + seconds:
     lives = launcher_lives()
-    pid = server()
-    if pid is not None:
-        print(pid)
+    if server():
         sys.exit(0)
     if not lives:
         fail("The server ended before it answered.")

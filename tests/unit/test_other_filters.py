@@ -1,0 +1,142 @@
+"""The filters that read what others print."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from hypothesis import given
+from hypothesis import strategies as st
+from misspelled import misspelled
+from probe import probe_facts
+from ssh import port_holder, ssh_failure, ssh_options
+
+MARK = "the-mark"
+
+
+def probe(*lines: str) -> str:
+    return "\n".join(["Welcome!", f"{MARK} begin", *lines, f"{MARK} end", "Bye"])
+
+
+def test_probe_facts_are_typed_and_nested() -> None:
+    facts = probe_facts(
+        probe(
+            "host\thydra08i.example.org",
+            "time\t1795480000",
+            "modules_failed\t a/1 b/2",
+            "python.path\t/opt/python",
+            "packages.jupyterlab\t4.6.0",
+            "sessions\t12.jupyter",
+            "sessions\t13.jupyter",
+            "password_set\tyes",
+            f"certificate\t{base64.b64encode(b'PEM').decode()}",
+            "digests.launch\tabc",
+            "server.pid\t4711",
+            "server.endpoint\tsocket /home/me/a b.sock",
+            "server.current\tyes",
+        ),
+        mark=MARK,
+    )
+    assert facts["host"] == "hydra08i.example.org"
+    assert facts["time"] == 1795480000
+    assert facts["modules_failed"] == ["a/1", "b/2"]
+    assert facts["python"] == {"path": "/opt/python"}
+    assert facts["packages"] == {"jupyterlab": "4.6.0"}
+    assert facts["sessions"] == ["12.jupyter", "13.jupyter"]
+    assert facts["password_set"] is True
+    assert facts["certificate"] == "PEM"
+    assert facts["digests"] == {"launch": "abc"}
+    assert facts["server"] == {
+        "pid": 4711,
+        "endpoint": {"kind": "socket", "address": "/home/me/a b.sock"},
+        "current": True,
+    }
+    assert facts["screen"] == ""
+
+
+def test_probe_facts_of_a_terminal_s_line_ends() -> None:
+    assert probe_facts(probe("user\tme").replace("\n", "\r\n"), mark=MARK)["user"] == "me"
+
+
+@pytest.mark.parametrize("stdout", ["", "Your account has expired.", f"{MARK} begin\nuser\tme\n"])
+def test_a_probe_that_is_not_whole_is_an_error(stdout: str) -> None:
+    said = " / ".join(stdout.split("\n")).strip(" /") or "nothing"
+    with pytest.raises(AnsibleFilterError) as caught:
+        probe_facts(stdout, mark=MARK)
+    assert str(caught.value) == (
+        "The login shell on the node did not run the probe to its end. Look for a line in ~/.bash_profile or ~/.bashrc "
+        f"there that starts another shell or ends this one. It printed: {said}"
+    )
+
+
+@given(st.text())
+def test_whatever_a_login_script_prints_is_ignored(noise: str) -> None:
+    assert probe_facts(f"{noise}\n{probe('user' + chr(9) + 'me')}\n{noise}", mark=MARK)["user"] == "me"
+
+
+@pytest.mark.parametrize(
+    ("said", "begins", "ends"),
+    [
+        ("ssh: connect to host g port 22: Connection refused", "The gateway GATE cannot be reached.", "refused)"),
+        ("ssh: Could not resolve hostname g: Name or service not known", "This machine does not find", "not known)"),
+        (
+            "j@g: Permission denied (publickey).\nConnection closed by UNKNOWN port 65535",
+            "The gateway GATE does",
+            "key).)",
+        ),
+        ("j@n: Permission denied (publickey).", "NODE does not let you in, though the gateway did.", "(publickey).)"),
+        (
+            "channel 0: open failed: connect failed: No route to host",
+            "The gateway GATE lets you in",
+            "No route to host)",
+        ),
+        ("Connection to UNKNOWN port 65535 timed out", "The gateway GATE lets you in, but NODE", "timed out)"),
+        (
+            "channel 0: open failed: administratively prohibited: x",
+            "The gateway GATE does not forward",
+            "prohibited: x)",
+        ),
+        ("No key\nHost key verification failed.", "This machine does not know the host key", "verification failed.)"),
+        (
+            "@@@\n@  WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!  @\nHost key verification failed.",
+            "The host key of GATE or NODE is not the one",
+            "(ssh: WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!)",
+        ),
+        ("", "The login to NODE through GATE fails.", "(ssh: no message)"),
+    ],
+)
+def test_ssh_failure(said: str, begins: str, ends: str) -> None:
+    message = ssh_failure(said, node="NODE", gateway="GATE")
+    assert message.startswith(begins)
+    assert message.endswith(ends)
+    assert "\n" not in message
+
+
+def test_ssh_options_keeps_the_first_of_many() -> None:
+    assert ssh_options("user me\nidentityfile ~/.ssh/a\nidentityfile ~/.ssh/b\nhostname h\n") == {
+        "user": "me",
+        "identityfile": "~/.ssh/a",
+        "hostname": "h",
+    }
+
+
+@pytest.mark.parametrize(
+    ("listing", "holder"),
+    [
+        ('LISTEN 0 128 127.0.0.1:9876 0.0.0.0:* users:(("nc",pid=4711,fd=3))', "nc (process 4711)"),
+        ("LISTEN 0 128 127.0.0.1:9876 0.0.0.0:*", "another program"),
+        ("COMMAND PID USER FD\nPython 4711 jane 3u IPv4 0x1 0t0 TCP 127.0.0.1:9876 (LISTEN)", "Python (process 4711)"),
+        ("", "another program"),
+    ],
+)
+def test_port_holder(listing: str, holder: str) -> None:
+    assert port_holder(listing) == holder
+
+
+def test_misspelled_names_the_closest() -> None:
+    valid = ["my_user", "my_port", "tls_cert_days"]
+    assert misspelled(["tls_cert_day", "my_user"], valid) == ["tls_cert_day (did you mean tls_cert_days?)"]
+    assert misspelled(["my_usr", "my_favourite_colour"], valid, cutoff=0.8) == ["my_usr (did you mean my_user?)"]
+    assert misspelled([], valid) == []
+    assert misspelled(["anything"], []) == []
