@@ -44,6 +44,8 @@ while time.monotonic() < end:
 
 
 def test_a_neighbour_cannot_read_what_a_kernel_prints(browser: Browser, kernel: str) -> None:
+    # Once it answers, it listens.
+    browser.run(kernel, "print()")
     ports = node_root("ss -Hltn | grep -o '127.0.0.1:[0-9]*' | cut -d : -f 2 || true").split()
     command = ["podman", "exec", "--user", "fresh", "jupyter-test-hydra08i", "/opt/anaconda3/bin/python", "-c"]
     with subprocess.Popen([*command, EAVESDROP, *ports], stdout=subprocess.PIPE, text=True) as neighbour:
