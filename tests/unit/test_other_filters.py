@@ -8,6 +8,7 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from hypothesis import given
 from hypothesis import strategies as st
+from missing_libraries import missing_libraries
 from misspelled import misspelled
 from probe import probe_facts
 from ssh import port_holder, ssh_failure, ssh_options
@@ -140,3 +141,9 @@ def test_misspelled_names_the_closest() -> None:
     assert misspelled(["my_usr", "my_favourite_colour"], valid, cutoff=0.8) == ["my_usr (did you mean my_user?)"]
     assert misspelled([], valid) == []
     assert misspelled(["anything"], []) == []
+
+
+def test_missing_libraries() -> None:
+    wanted = {"json": "json", "no_such_module": "a package", "no_such_module.part": "a package", "another_one": "more"}
+    assert missing_libraries(wanted) == ["a package", "more"]
+    assert missing_libraries({}) == []

@@ -57,7 +57,9 @@ def test_absent_leaves_no_trace(laptop: Laptop) -> None:
     assert set(node.splitlines()) <= set(after.splitlines())
     # Jupyter keeps files of its own, such as a workspace, where it always does.
     new = {line.split(" ", 3)[-1].strip() for line in set(after.splitlines()) - set(node.splitlines())}
-    assert {name for name in new if not re.match(r"\./\.(local/share/jupyter|jupyter|ipython|cache)(/|$)", name)} == set()
+    assert {
+        name for name in new if not re.match(r"\./\.(local/share/jupyter|jupyter|ipython|cache)(/|$)", name)
+    } == set()
 
 
 def test_absent_again_changes_nothing(laptop: Laptop) -> None:

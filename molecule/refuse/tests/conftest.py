@@ -23,9 +23,9 @@ def refusal(laptop: Laptop) -> Iterator[Callable[..., str]]:
     """Run site.yml with bad input; return the message, once it is seen that nothing on the node has changed."""
     before = node_home("picky")
 
-    def run(*options: str, **variables: Any) -> str:
+    def run(*options: str, environment: dict[str, str] | None = None, **variables: Any) -> str:
         begun = time.monotonic()
-        env = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "JUPYTER_CLUSTER_PASSWORD": ""}
+        env = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "JUPYTER_CLUSTER_PASSWORD": "", **(environment or {})}
         done = laptop.playbook("site.yml", *options, env=env, **variables)
         assert time.monotonic() - begun < 15
         assert done.returncode != 0, done.stdout

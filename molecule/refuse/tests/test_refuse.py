@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -259,4 +260,14 @@ def test_host_of_no_cluster(refusal: Refusal, tmp_path: Path) -> None:
     assert refusal("-i", str(other), "-l", "login.example.org") == (
         "login.example.org belongs to no cluster. Set cluster_name in its inventory file; inventory/hydra.yml shows "
         "how."
+    )
+
+
+def test_library_that_is_missing(refusal: Refusal, tmp_path: Path) -> None:
+    """As for somebody who brings an Ansible of their own."""
+    (tmp_path / "argon2.py").write_text("raise ImportError")
+    assert refusal(environment={"PYTHONPATH": str(tmp_path)}) == (
+        f"Ansible's Python, {sys.executable}, misses argon2-cffi. Install them there (pip; a collection with "
+        "ansible-galaxy collection install -r requirements.yml), or take the Ansible that has all: make install && . "
+        ".venv/bin/activate"
     )
