@@ -18,10 +18,23 @@ def laptop() -> Laptop:
     return Laptop("refuse", "picky", 9878)
 
 
+def here(laptop: Laptop) -> dict[str, bytes]:
+    """What the laptop has of ours, and the person's ssh_config."""
+    files = [laptop.ssh_config, *(path for path in laptop.folder.rglob("*") if path.is_file())]
+    return {str(path): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def acquainted(laptop: Laptop) -> None:
+    """The ssh blocks are written: a first run has come as far as the password, and there was none."""
+    refused = laptop.playbook("site.yml", my_password="", env={"JUPYTER_CLUSTER_PASSWORD": ""})
+    assert "The server needs a password, and none was given." in " ".join(refused.stdout.split())
+
+
 @pytest.fixture
 def refusal(laptop: Laptop) -> Iterator[Callable[..., str]]:
-    """Run site.yml with bad input; return the message, once it is seen that nothing on the node has changed."""
-    before = node_home("picky")
+    """Run site.yml with bad input; return the message, once it is seen that nothing has changed, there and here."""
+    before = node_home("picky"), here(laptop)
 
     def run(*options: str, environment: dict[str, str] | None = None, **variables: Any) -> str:
         begun = time.monotonic()
@@ -37,7 +50,7 @@ def refusal(laptop: Laptop) -> Iterator[Callable[..., str]]:
         return message
 
     yield run
-    assert node_home("picky") == before
+    assert (node_home("picky"), here(laptop)) == before
 
 
 @pytest.fixture
