@@ -12,7 +12,7 @@ PAST = PROJECT / "molecule" / "default" / "files" / "home"
 
 def test_what_was_in_the_home_is_untouched(laptop: Laptop) -> None:
     files = [path.relative_to(PAST) for path in PAST.rglob("*") if path.is_file()]
-    assert len(files) == 7
+    assert len(files) == 8
     for file in files:
         assert laptop.ssh(f"cat '{file}'") == (PAST / file).read_text(), file
 

@@ -1,5 +1,5 @@
 # Another try.
-c = get_config()  # noqa: F821
+c = get_config()
 c.ServerApp.identity_provider_class = "jupyter_server.auth.identity.IdentityProvider"
 c.ServerApp.token = "static-token-of-the-tutorial"
 c.PasswordIdentityProvider.token = "static-token-of-the-tutorial"

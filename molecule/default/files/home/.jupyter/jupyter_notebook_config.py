@@ -1,5 +1,5 @@
 # As the tutorial had it.
-c = get_config()  # noqa: F821
+c = get_config()
 c.NotebookApp.ip = "*"
 c.NotebookApp.port = 9876
 c.NotebookApp.open_browser = False
