@@ -99,7 +99,13 @@ def test_the_table_of_variables_is_rendered_from_the_specs() -> None:
 
 def test_every_secret_is_out_of_logs_and_diffs() -> None:
     """A task that has a password or its hash among its arguments is `no_log`."""
-    secret = ("jupyter_config_password }}", "__jupyter_config_hash }}", "jupyter_password_hash", "__jupyter_config_new")
+    secret = (
+        "__jupyter_config_hash }}",
+        "jupyter_password_hash",
+        "__jupyter_config_new",
+        "/password_hash",
+        "privatekey:",
+    )
     for path in (PROJECT / "roles").glob("*/tasks/*.yml"):
         for task in tasks(load(path)):
             text = yaml.safe_dump(
