@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
+import re
 import shlex
 import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
 
+import pexpect
 from cluster import GATEWAY, PROJECT, TESTBED
 
 CLUSTER = "jupyter-test"
 HOSTS = ("gate", "hydra08i", "hydra11i")
+NODES = {"hydra": "hydra08i.rzg.mpg.de", "hydra11": "hydra11i.rzg.mpg.de", "viper": "viper-i.mpcdf.mpg.de"}
+PASSWORD = "what the account knows"
 
 
 class Person:
@@ -23,26 +33,33 @@ class Person:
         self.inventory = inventory
         self.cluster = PROJECT.joinpath(inventory).stem
         self.home = f"/home/{name}"
-        self.node = {"hydra": "hydra08i.rzg.mpg.de", "hydra11": "hydra11i.rzg.mpg.de"}[self.cluster]
+        self.node = NODES[self.cluster]
         self.tunnel = f"jupyter-{self.cluster}"
         self.include = f'Include "{self.home}/.jupyter-cluster/ssh_config"\n'
 
-    def begin(self, key: str = "id_ed25519", config: str = "", path: str = ".ssh/config", mode: str = "0600") -> None:
+    def begin(
+        self,
+        key: str = "id_ed25519",
+        config: str = "",
+        path: str = ".ssh/config",
+        mode: str = "0600",
+        passphrase: str = "",
+        names: tuple[str, ...] = (GATEWAY, *NODES.values()),
+    ) -> None:
         """Make both accounts, as good as new; a key lets one in to the other.
 
-        An ssh_config, where one is given, is put where `path` says. What ssh then makes of a foreign alias is kept.
+        An ssh_config, where one is given, is put where `path` says. What ssh then makes of a foreign alias is kept. The
+        known_hosts has the hosts' keys under `names`.
         """
-        root("laptop", f"pkill -KILL -u {self.name}; userdel --remove {self.name}", check=False)
+        self.end()
+        self.past = {"gate": (0, 0), "hydra08i": (0, 0)}
+        self.past = self.logins()
         root("laptop", f"useradd --create-home --shell /bin/bash {self.name}")
-        self.run(f"install -d -m 0700 ~/.ssh && ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/{key}")
-        self.write(".ssh/known_hosts", (TESTBED / "known_hosts").read_bytes())
+        self.run(f"install -d -m 0700 ~/.ssh && ssh-keygen -q -t ed25519 -N {shlex.quote(passphrase)} -f ~/.ssh/{key}")
+        self.write(".ssh/known_hosts", known_hosts(*names))
         public = self.read(f".ssh/{key}.pub").decode().strip()
         for host in HOSTS:
-            ended = (
-                f"pkill -KILL -u {self.account}; userdel --remove {self.account}; rm -rf /run/screen/S-{self.account}"
-            )
-            root(host, ended, check=False)
-            root(host, shlex.join(["testbed-accounts", public, f"{self.account}:{self.uid}"]))
+            self.account_on(host, public)
         self.config = config.format(account=self.account, key=key).encode()
         self.mode = mode
         if config:
@@ -50,6 +67,16 @@ class Person:
             if path != ".ssh/config":
                 self.run(f"ln -s ../{path} ~/.ssh/config")
         self.foreign = self.resolve("elsewhere")
+
+    def end(self) -> None:
+        """Take away both accounts, with all that runs for them."""
+        for host, account in [("laptop", self.name), *((host, self.account) for host in HOSTS)]:
+            ended = f"pkill -KILL -u {account}; userdel --remove {account}; rm -rf /run/screen/S-{account}"
+            root(host, ended, check=False)
+
+    def account_on(self, host: str, public_key: str) -> None:
+        """Make the account on a host of the cluster."""
+        root(host, shlex.join(["testbed-accounts", public_key, f"{self.account}:{self.uid}"]))
 
     def run(self, command: str, check: bool = True, data: bytes = b"") -> str:
         """Run a command on the laptop as somebody does who has logged in there; return all that it prints."""
@@ -61,6 +88,37 @@ class Person:
         assert not check or done.returncode == 0, printed
         return printed
 
+    def types(self, command: str, *answers: tuple[str, str]) -> tuple[int, str]:
+        """Type a command at a terminal, and answer its prompts, each a regular expression and what is typed.
+
+        Return the exit status, and all that was shown.
+        """
+        # With a shell as the session's leader, as in a terminal: where ssh itself is, what it leaves in the background
+        # ends with the session (and bash would put ssh in its own place).
+        inside = ["--user", self.name, "--workdir", self.home, "--env", f"HOME={self.home}", f"{CLUSTER}-laptop"]
+        shell = ["sh", "-c", f"set -m; {command}"]
+        child = pexpect.spawn("podman", ["exec", "-it", *inside, *shell], encoding="utf-8", timeout=30)
+        child.logfile_read = io.StringIO()
+        for prompt, answer in answers:
+            child.expect(prompt)
+            child.sendline(answer)
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus is not None
+        return child.exitstatus, child.logfile_read.getvalue()
+
+    def logins(self) -> dict[str, tuple[int, int]]:
+        """Count the account's logins on gate and node since it began: those that succeeded, and those that failed."""
+        counts = {}
+        for host in ("gate", "hydra08i"):
+            log = root(host, f"journalctl --unit ssh --output cat | grep -w -- {self.account} || true")
+            accepted = len(re.findall(r"^Accepted (?:publickey|keyboard)", log, re.M))
+            failed = len(
+                re.findall(r"^Failed |^(?:Connection closed|Disconnected) (?:by|from) authenticating ", log, re.M)
+            )
+            counts[host] = (accepted - self.past[host][0], failed - self.past[host][1])
+        return counts
+
     def write(self, path: str, content: bytes, mode: str = "0600") -> None:
         """Write a file, with its folder, into the home."""
         self.run(f"mkdir -p $(dirname {path}) && cat >{path} && chmod {mode} {path}", data=content)
@@ -69,13 +127,14 @@ class Person:
         """Return what is in a file in the home."""
         return self.run(f"cat {path}").encode()
 
-    def site(self, playbook: str = "site.yml", **variables: object) -> str:
+    def site(self, playbook: str = "site.yml", check: bool = True, **variables: Any) -> str:
         """Run site.yml, or another one, as it is typed in the project's folder; return what it prints."""
         chosen = {"my_port": self.port, **variables}
         return self.run(
             "cd /srv/jupyter-on-a-cluster && . /opt/ansible/bin/activate &&"
-            f" ansible-playbook {playbook} -l {self.cluster} -i {self.inventory} -e @molecule/laptop/vars/me.yml "
-            + " ".join(f"-e {name}={value}" for name, value in chosen.items())
+            f" ansible-playbook {playbook} -l {self.cluster} -i {self.inventory} -e @molecule/laptop/vars/me.yml"
+            f" -e {shlex.quote(json.dumps(chosen))}",
+            check=check,
         )
 
     def resolve(self, host: str) -> str:
@@ -92,7 +151,7 @@ class Person:
 
     def disconnect(self) -> None:
         """Close the connections, and with them the tunnel."""
-        for host in (self.node, GATEWAY):
+        for host in (self.node, GATEWAY, "gate1.mpcdf.mpg.de", "gate2.mpcdf.mpg.de"):
             self.run(f"ssh -O exit {host}", check=False)
 
     def server_version(self) -> str:
@@ -101,6 +160,77 @@ class Person:
         return self.run(
             f"curl --silent --max-time 5 --cacert {authority} https://localhost:{self.port}/api", check=False
         )
+
+
+class TokenPerson(Person):
+    """Somebody whom the cluster lets in by password and one-time password alone."""
+
+    #: Whether each host remembers the codes that were used (own), or all together (shared); or another kind of prompt.
+    kind = "own"
+    #: The last time step, of 30 s, whose code was taken: a code works once.
+    step = 0
+
+    @property
+    def secret(self) -> str:
+        """The secret that the token and the cluster share, in hexadecimal."""
+        return self.name.encode().hex().ljust(40, "5")
+
+    def account_on(self, host: str, public_key: str) -> None:
+        """Make the account on a host of the cluster; what is Debian 11 has none."""
+        if host != "hydra11i":
+            root(host, shlex.join(["testbed-token", f"{self.account}:{self.uid}", PASSWORD, self.secret, self.kind]))
+
+    def code(self) -> str:
+        """Return a one-time password that was not used: that of now or, not to wait for it, one of those to come."""
+        self.step = max(self.step + 1, int(time.time()) // 30)
+        return self.last_code()
+
+    def last_code(self) -> str:
+        """Return the code that was taken last."""
+        return root("gate", f"oathtool --totp --now=@{30 * self.step} {self.secret}").strip()
+
+    def asked(self, host: str, code: str, password: str = PASSWORD) -> list[tuple[str, str]]:
+        """Return what a host asks for, and the answers."""
+        return [(rf"@{host}\) Password: ", password), (rf"@{host}\) .*: ", code)]
+
+    def log_in(self, gateway: str) -> str:
+        """Open the connections, as the messages say it; return what is shown."""
+        self.disconnect()
+        code = self.code()
+        status, shown = self.types(f"ssh -fN {self.node}", *self.asked(gateway, code), *self.asked(self.node, code))
+        assert status == 0, shown
+        return shown
+
+
+def known_hosts(*names: str) -> bytes:
+    """Return a known_hosts with these of the names that the cluster's hosts have."""
+    keys = dict(line.split(" ", 1) for line in (TESTBED / "known_hosts").read_text().splitlines())
+    keys["viper-i.mpcdf.mpg.de"] = keys["hydra08i.rzg.mpg.de"]
+    keys["gate1.mpcdf.mpg.de"] = keys["gate2.mpcdf.mpg.de"] = keys[GATEWAY]
+    return "".join(f"{name} {keys[name]}\n" for name in names).encode()
+
+
+def fingerprint(name: str) -> str:
+    """Return a host's key as clusters publish it."""
+    printed = subprocess.run(
+        ["ssh-keygen", "-l", "-f", "-"], input=known_hosts(name), stdout=subprocess.PIPE, timeout=10, check=True
+    )
+    return "ED25519 " + printed.stdout.decode().split()[1]
+
+
+@contextlib.contextmanager
+def sshd(config: str, *hosts: str, banner: str = "") -> Iterator[None]:
+    """Give the sshd of some hosts, or of gate and node, a configuration that goes before its own, for a while."""
+    hosts = hosts or ("gate", "hydra08i")
+    path = "/etc/ssh/sshd_config.d/00-test.conf"
+    for host in hosts:
+        root(host, f"printf %s {shlex.quote(banner)} >/etc/ssh/banner; printf %s {shlex.quote(config)} >{path}")
+        root(host, "sshd -t && systemctl reload ssh")
+    try:
+        yield
+    finally:
+        for host in hosts:
+            root(host, f"rm {path} /etc/ssh/banner && systemctl reload ssh")
 
 
 def root(host: str, command: str, check: bool = True) -> str:

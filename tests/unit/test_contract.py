@@ -10,6 +10,8 @@ import yaml
 from variables import PROJECT, render
 
 ROLES = sorted(path.name for path in (PROJECT / "roles").iterdir())
+# A dict whose names are a cluster's own.
+FREE = {"cluster_host_keys", "ssh_tunnel_host_keys"}
 # What the play tells a role; the role has no default for it.
 TOLD = {"ssh_tunnel_endpoint", "screen_session_endpoint"}
 KINDS: dict[str, tuple[type, ...]] = {
@@ -50,7 +52,7 @@ def test_every_option_is_typed_and_described(role: str) -> None:
         assert option["type"] in KINDS, name
         assert option["description"].endswith("."), name
         assert option["type"] != "list" or "elements" in option, name
-        assert option["type"] != "dict" or "options" in option, name
+        assert option["type"] != "dict" or "options" in option or name in FREE, name
         assert ("password" in name) == bool(option.get("no_log")), name
 
 
@@ -84,13 +86,20 @@ def test_the_inventory_s_defaults_are_the_roles_own() -> None:
         assert name in text, f"no role reads {name}"
 
 
-def test_the_sample_inventories_use_known_variables() -> None:
+@pytest.mark.parametrize("path", sorted(PROJECT.glob("inventory/*.yml")), ids=lambda path: path.stem)
+def test_the_sample_inventories_use_known_variables(path: Path) -> None:
     known = options("preflight")
-    (cluster,) = load(PROJECT / "inventory" / "hydra.yml").values()
+    (cluster,) = load(path).values()
     person = load(PROJECT / "inventory" / "group_vars" / "all" / "me.yml.example")
     for name, value in {**cluster["vars"], **person}.items():
         assert isinstance(value, KINDS[known[name]["type"]]), name
     assert {name for name, option in known.items() if option.get("required")} <= set(cluster["vars"])
+
+
+def test_each_cluster_has_a_port_and_a_name_of_its_own() -> None:
+    clusters = [cluster for path in PROJECT.glob("inventory/*.yml") for cluster in load(path).values()]
+    for name in ("cluster_name", "cluster_port"):
+        assert len({cluster["vars"][name] for cluster in clusters}) == len(clusters) > 1
 
 
 def test_the_table_of_variables_is_rendered_from_the_specs() -> None:

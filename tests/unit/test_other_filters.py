@@ -104,14 +104,44 @@ def test_whatever_a_login_script_prints_is_ignored(noise: str) -> None:
             "The host key of GATE or NODE is not the one",
             "(ssh: WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!)",
         ),
+        (
+            "GATE shows the host key ssh-ed25519 SHA256:x, which is not in cluster_host_keys: do not.\nHost key "
+            "verification failed.",
+            "GATE or NODE does not show the host key that the cluster's inventory file pins",
+            "keys: do not.)",
+        ),
+        (
+            "kex_exchange_identification: read: Connection reset by peer\nConnection reset by 192.0.2.1 port 22\n"
+            "kex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535",
+            "The gateway GATE ends the connection before the login.",
+            "(ssh: Connection reset by 192.0.2.1 port 22)",
+        ),
+        (
+            "kex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535",
+            "NODE ends the connection before the login.",
+            "closed by remote host)",
+        ),
+        (
+            "mux_client_request_session: session request failed: Session open refused by peer",
+            "NODE takes no further session",
+            "refused by peer)",
+        ),
         ("", "The login to NODE through GATE fails.", "(ssh: no message)"),
     ],
 )
 def test_ssh_failure(said: str, begins: str, ends: str) -> None:
-    message = ssh_failure(said, node="NODE", gateway="GATE")
+    message = ssh_failure(said, node="NODE", gateway="GATE", log_in="ssh -fN NODE", other_gateways=["OTHER"])
     assert message.startswith(begins)
     assert message.endswith(ends)
     assert "\n" not in message
+
+
+def test_ssh_failure_names_another_gateway() -> None:
+    said = "ssh: connect to host g port 22: Connection refused"
+    assert "take another gateway: -e my_gateway=B" in ssh_failure(
+        said, node="N", gateway="A", log_in="ssh N", other_gateways=["B", "C"]
+    )
+    assert "another" not in ssh_failure(said, node="N", gateway="A", log_in="ssh N")
 
 
 def test_ssh_options_keeps_the_first_of_many() -> None:
@@ -119,6 +149,9 @@ def test_ssh_options_keeps_the_first_of_many() -> None:
         "user": "me",
         "identityfile": "~/.ssh/a",
         "hostname": "h",
+        "proxyjump": "",
+        "proxycommand": "",
+        "controlpath": "",
     }
 
 

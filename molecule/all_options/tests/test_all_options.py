@@ -42,6 +42,12 @@ def test_the_laptop_s_side(laptop: Laptop) -> None:
     assert tunnel["controlpersist"] == "7200"
     assert tunnel["user"] == "vivid"
     assert (laptop.folder / "authority" / "ca.key").exists()
+    assert ssh_config(laptop, "gate2.rzg.mpg.de")["controlpersist"] == "7200"
+    for host in (GATEWAY, "jupyter-colourful"):
+        pinned = ssh_config(laptop, host)
+        assert pinned["knownhostscommand"].startswith("/bin/sh -c 'case $1 in NONE) exit ;; SHA256:")
+        assert pinned["userknownhostsfile"] == pinned["globalknownhostsfile"] == "none"
+        assert pinned["hostkeyalgorithms"] == "ssh-ed25519"
 
 
 def test_the_certificates(laptop: Laptop) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from laptop_container import Person
@@ -35,7 +36,7 @@ Host *
 """
 
 
-def provisioned(person: Person, **variables: str) -> Person:
+def provisioned(person: Person, **variables: Any) -> Person:
     """Run site.yml as the person."""
     person.site(**variables)
     return person

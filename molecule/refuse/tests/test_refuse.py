@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
@@ -123,14 +124,17 @@ def test_gateway_that_does_not_know_the_key(refusal: Refusal, ssh_config: SshCon
     config = ssh_config(f"Host {GATEWAY}\n  User nobody\n  IdentityFile {stranger_s_key}\n  IdentitiesOnly yes\n")
     assert refusal(**config).startswith(
         f"The gateway {GATEWAY} does not let you in. Is my_user in inventory/group_vars/all/me.yml right, and your "
-        f"key known there? See what this says: ssh {GATEWAY} (ssh: nobody@127.0.0.1: Permission denied ("
+        "key known there? Where a login asks you for something, set my_login: prompt there. See what this says: "
+        f"ssh -F {config['my_ssh_config']} -fN {NODE} (ssh: nobody@127.0.0.1: Permission denied ("
     )
 
 
 def test_node_that_does_not_know_the_user(refusal: Refusal, ssh_config: SshConfig) -> None:
-    assert refusal(**ssh_config(f"Host {NODE}\n  User nobody\n")).startswith(
-        f"{NODE} does not let you in, though the gateway did. Is your key known there? See what this says: ssh {NODE} "
-        f"(ssh: nobody@{NODE}: Permission denied ("
+    config = ssh_config(f"Host {NODE}\n  User nobody\n")
+    assert refusal(**config).startswith(
+        f"{NODE} does not let you in, though the gateway did. Is your key known there? Where a login asks you for "
+        "something, set my_login: prompt in inventory/group_vars/all/me.yml. See what this says: "
+        f"ssh -F {config['my_ssh_config']} -fN {NODE} (ssh: nobody@10.89.82.11: Permission denied ("
     )
 
 
@@ -142,9 +146,10 @@ def test_node_that_cannot_be_reached(refusal: Refusal, ssh_config: SshConfig) ->
 
 
 def test_host_key_that_is_not_known(refusal: Refusal, ssh_config: SshConfig, tmp_path: Path) -> None:
-    assert refusal(**ssh_config(f"Host {GATEWAY}\n  UserKnownHostsFile {tmp_path}/none\n")).startswith(
+    config = ssh_config(f"Host {GATEWAY}\n  UserKnownHostsFile {tmp_path}/none\n")
+    assert refusal(**config).startswith(
         f"This machine does not know the host key of {GATEWAY} or {NODE} yet. Log in once by hand, and compare the "
-        f"fingerprint with the one that the cluster publishes: ssh {NODE} (ssh: "
+        f"fingerprint with the one that the cluster publishes: ssh -F {config['my_ssh_config']} -fN {NODE} (ssh: "
     )
 
 
@@ -156,6 +161,48 @@ def test_host_key_that_has_changed(
     assert refusal(**ssh_config(f"Host {GATEWAY}\n  UserKnownHostsFile {known_hosts}\n")).startswith(
         f"The host key of {GATEWAY} or {NODE} is not the one in your known_hosts. Either the cluster changed it, which "
         "its pages or its support confirm, or somebody stands in between: do not log in before you know which. (ssh: "
+    )
+
+
+def test_login(refusal: Refusal) -> None:
+    assert refusal(cluster_login="password") == 'my_login, or cluster_login, is "password": it is prompt or key.'
+
+
+def test_gateway_that_the_cluster_does_not_have(refusal: Refusal) -> None:
+    assert refusal(my_gateway="gate3.rzg.mpg.de", cluster_other_gateways=["gate2.rzg.mpg.de"]) == (
+        'my_gateway is "gate3.rzg.mpg.de", and hydra has gate.rzg.mpg.de, gate2.rzg.mpg.de. Choose one of them, in '
+        "inventory/group_vars/hydra/me.yml or by -e."
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "keys"),
+    [(GATEWAY, "ED25519 SHA256:" + 43 * "x"), (GATEWAY, ["SHA256:" + 43 * "x"]), ("g.org", ["RSA SHA256:" + 43 * "x"])],
+    ids=["no list", "no type", "no host of ours"],
+)
+def test_host_keys(refusal: Refusal, host: str, keys: object) -> None:
+    assert refusal(cluster_host_keys={host: keys}) == (
+        f'cluster_host_keys has "{host}": {json.dumps(keys)}. Write a gateway or login node of the inventory, and a '
+        "list of its keys as ED25519 SHA256:... (or ECDSA, RSA), in the cluster's inventory file."
+    )
+
+
+def test_ssh_that_cannot_compare_host_keys(refusal: Refusal, tmp_path: Path) -> None:
+    ssh = tmp_path / "ssh"
+    ssh.write_text("#!/bin/sh\necho OpenSSH_8.4p1 Debian-5 >&2\n")
+    ssh.chmod(0o755)
+    old = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    assert refusal(cluster_host_keys={GATEWAY: ["RSA SHA256:" + 43 * "x"]}, environment=old) == (
+        "This machine's OpenSSH is 8.4, and cluster_host_keys needs 8.5 or newer. Install a newer one; or, at your own "
+        "risk, leave it to your known_hosts: -e '{\"cluster_host_keys\": {}}'"
+    )
+
+
+def test_ssh_config_with_a_mistake(refusal: Refusal, ssh_config: SshConfig) -> None:
+    chosen = ssh_config("Hostt somewhere\n")
+    assert refusal(**chosen) == (
+        "ssh does not understand your ssh_config. Correct it: "
+        f"{chosen['my_ssh_config']}: line 1: Bad configuration option: hostt"
     )
 
 

@@ -1,0 +1,49 @@
+"""Say which of ssh's shared connections are open: connections.py SSH... -- HOST...
+
+Prints a JSON object of the hosts: `open`, `closed`, or `dead`, which is one that looks open and answers nothing more.
+
+`ssh -O check` only asks whether the process is there, which on a dead network it is for a minute yet. So this asks the
+host itself for something that it refuses: a connection to a port where nobody listens. That needs no session, which
+may be all in use, and starts no shell, which may take its time. And this ssh cannot log in: without an open connection,
+its way to the host is a program that fails.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+#: How long a host may take to answer, in seconds.
+PATIENCE = 3
+
+QUESTION = ("-o", "ProxyCommand=false", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "-W", "localhost:1")
+
+
+def state(ssh: list[str], host: str) -> str:
+    """Ask one host."""
+    try:
+        asked = subprocess.run(
+            [*ssh, *QUESTION, host],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return "dead"
+    return "open" if asked.returncode == 0 or b"orwarding" in asked.stderr else "closed"
+
+
+def main() -> None:
+    """Ask all hosts at the same time."""
+    separator = sys.argv.index("--")
+    ssh, hosts = sys.argv[1:separator], sys.argv[separator + 1 :]
+    with ThreadPoolExecutor(len(hosts)) as pool:
+        states = pool.map(lambda host: state(ssh, host), hosts)
+        json.dump(dict(zip(hosts, states, strict=True)), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
