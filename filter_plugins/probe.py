@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from typing import Any
 
@@ -64,6 +65,8 @@ def _value(name: str, value: str) -> Any:
         return int(value)
     if name in _FILES:
         return base64.b64decode(value).decode()
+    if name == "answer":
+        return json.loads(value)
     if name == "modules_failed":
         return value.split()
     if name == "endpoint":

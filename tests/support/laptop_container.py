@@ -1,4 +1,4 @@
-"""The container `laptop`, whose accounts have a home and a ~/.ssh/config of their own, as a test's people use it."""
+"""The machines `laptop` and `desktop`, whose accounts have a ~/.ssh/config of their own, used as people do."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from cluster import GATEWAY, PROJECT, TESTBED
 
 CLUSTER = "jupyter-test"
 HOSTS = ("gate", "hydra08i", "hydra11i")
+MACHINES = ("laptop", "desktop")
 NODES = {"hydra": "hydra08i.rzg.mpg.de", "hydra11": "hydra11i.rzg.mpg.de", "viper": "viper-i.mpcdf.mpg.de"}
 PASSWORD = "what the account knows"
 
@@ -24,8 +25,11 @@ PASSWORD = "what the account knows"
 class Person:
     """An account on the laptop, with another one on the cluster, whose server is that of one inventory file."""
 
-    def __init__(self, name: str, uid: int, port: int, inventory: str = "inventory/hydra.yml") -> None:
+    def __init__(
+        self, name: str, uid: int, port: int, inventory: str = "inventory/hydra.yml", machine: str = "laptop"
+    ) -> None:
         self.name = name
+        self.machine = machine
         # Named otherwise, so that nothing logs in by chance.
         self.account = f"{name}-hpc"
         self.uid = uid
@@ -54,7 +58,11 @@ class Person:
         self.end()
         self.past = {"gate": (0, 0), "hydra08i": (0, 0)}
         self.past = self.logins()
-        root("laptop", f"useradd --create-home --shell /bin/bash {self.name}")
+        self.sit_down(key, config, path, mode, passphrase, names)
+
+    def sit_down(self, key: str, config: str, path: str, mode: str, passphrase: str, names: tuple[str, ...]) -> None:
+        """Make the account on the machine, and let its key in to the cluster's, which is made if it is missing."""
+        root(self.machine, f"useradd --create-home --shell /bin/bash {self.name}")
         self.run(f"install -d -m 0700 ~/.ssh && ssh-keygen -q -t ed25519 -N {shlex.quote(passphrase)} -f ~/.ssh/{key}")
         self.write(".ssh/known_hosts", known_hosts(*names))
         public = self.read(f".ssh/{key}.pub").decode().strip()
@@ -68,9 +76,17 @@ class Person:
                 self.run(f"ln -s ../{path} ~/.ssh/config")
         self.foreign = self.resolve("elsewhere")
 
+    def at(self, machine: str) -> Person:
+        """Let the same person sit down at another machine, with another home and key."""
+        other = Person(self.name, self.uid, self.port, self.inventory, machine)
+        other.past = self.past
+        other.sit_down("id_ed25519", "", "", "0600", "", (GATEWAY, *NODES.values()))
+        return other
+
     def end(self) -> None:
-        """Take away both accounts, with all that runs for them."""
-        for host, account in [("laptop", self.name), *((host, self.account) for host in HOSTS)]:
+        """Take away the accounts, with all that runs for them."""
+        everywhere = [*((machine, self.name) for machine in MACHINES), *((host, self.account) for host in HOSTS)]
+        for host, account in everywhere:
             ended = f"pkill -KILL -u {account}; userdel --remove {account}; rm -rf /run/screen/S-{account}"
             root(host, ended, check=False)
 
@@ -80,7 +96,7 @@ class Person:
 
     def run(self, command: str, check: bool = True, data: bytes = b"") -> str:
         """Run a command on the laptop as somebody does who has logged in there; return all that it prints."""
-        argv = ["podman", "exec", "-i", f"{CLUSTER}-laptop", "su", "--login", self.name, "--command", command]
+        argv = ["podman", "exec", "-i", f"{CLUSTER}-{self.machine}", "su", "--login", self.name, "--command", command]
         done = subprocess.run(
             argv, input=data, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=180, check=False
         )
@@ -95,7 +111,15 @@ class Person:
         """
         # With a shell as the session's leader, as in a terminal: where ssh itself is, what it leaves in the background
         # ends with the session (and bash would put ssh in its own place).
-        inside = ["--user", self.name, "--workdir", self.home, "--env", f"HOME={self.home}", f"{CLUSTER}-laptop"]
+        inside = [
+            "--user",
+            self.name,
+            "--workdir",
+            self.home,
+            "--env",
+            f"HOME={self.home}",
+            f"{CLUSTER}-{self.machine}",
+        ]
         shell = ["sh", "-c", f"set -m; {command}"]
         child = pexpect.spawn("podman", ["exec", "-it", *inside, *shell], encoding="utf-8", timeout=30)
         child.logfile_read = io.StringIO()
@@ -154,9 +178,9 @@ class Person:
         for host in (self.node, GATEWAY, "gate1.mpcdf.mpg.de", "gate2.mpcdf.mpg.de"):
             self.run(f"ssh -O exit {host}", check=False)
 
-    def server_version(self) -> str:
+    def server_version(self, authority: str = "") -> str:
         """Ask the server, through the tunnel, for its version; an empty string where nothing answers."""
-        authority = f"{self.home}/.jupyter-cluster/ca/ca.crt"
+        authority = authority or f"{self.home}/.jupyter-cluster/ca/ca.crt"
         return self.run(
             f"curl --silent --max-time 5 --cacert {authority} https://localhost:{self.port}/api", check=False
         )
@@ -182,7 +206,9 @@ class TokenPerson(Person):
 
     def code(self) -> str:
         """Return a one-time password that was not used: that of now or, not to wait for it, one of those to come."""
-        self.step = max(self.step + 1, int(time.time()) // 30)
+        now = int(time.time()) // 30
+        # The one with other words takes a code again, and none from afar.
+        self.step = now if self.kind == "passcode" else max(self.step + 1, now)
         return self.last_code()
 
     def last_code(self) -> str:

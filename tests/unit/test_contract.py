@@ -81,7 +81,7 @@ def test_the_inventory_s_defaults_are_the_roles_own() -> None:
     for name, option in options("preflight").items():
         if "default" in option:
             value = option["default"]
-            shown = f"'{value}'" if isinstance(value, str) else value
+            shown = f"'{value}'" if isinstance(value, str) else str(value).lower()
             assert f"{name} | default({shown})" in text, name
         assert name in text, f"no role reads {name}"
 

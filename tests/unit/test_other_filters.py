@@ -12,6 +12,7 @@ from missing_libraries import missing_libraries
 from misspelled import misspelled
 from probe import probe_facts
 from ssh import port_holder, ssh_failure, ssh_options
+from status import _COLUMNS, status_of, status_table
 
 MARK = "the-mark"
 
@@ -180,3 +181,52 @@ def test_missing_libraries() -> None:
     wanted = {"json": "json", "no_such_module": "a package", "no_such_module.part": "a package", "another_one": "more"}
     assert missing_libraries(wanted) == ["a package", "more"]
     assert missing_libraries({}) == []
+
+
+FACTS = {
+    "server": {
+        "pid": "4711",
+        "started": 1_790_000_000,
+        "endpoint": {"kind": "socket", "address": "/s"},
+        "answer": {
+            "version": "2.21.0",
+            "started": "2026-09-21T14:13:20Z",
+            "last_activity": "2026-09-21T15:00:00.123Z",
+            "kernels": [
+                {"name": "a.ipynb", "state": "idle", "last_activity": "2026-09-21T15:00:00Z"},
+                {"name": "b.ipynb", "state": "busy", "last_activity": "2026-09-21T15:00:00Z"},
+            ],
+            "memory": 300 * 2**20,
+            "cpu": 7,
+        },
+    }
+}
+
+
+def test_status_of_a_running_server() -> None:
+    status = status_of(FACTS)
+    assert (status["running"], status["pid"], status["endpoint"], status["cpu"]) == (True, "4711", "socket", 7)
+    assert status["started"] == "2026-09-21T14:13:20+00:00"
+
+
+def test_status_of_one_that_does_not_answer() -> None:
+    silent = {"server": {**FACTS["server"], "answer": {"error": "TimeoutError: timed out"}}}
+    assert status_of(silent)["problem"] == "it does not answer (TimeoutError: timed out)"
+    assert status_of({"server": {}}) == {"running": False}
+
+
+def test_status_table() -> None:
+    lines = status_table(
+        [
+            {"cluster": "hydra", "node": "h", "tunnel": True, "certificate": "2027-01-01", **status_of(FACTS)},
+            {"cluster": "viper", "node": "viper-i.mpcdf.mpg.de", "running": False},
+            {"cluster": "cobra", "node": "c", "problem": "The gateway does not answer, and this is a long line."},
+        ],
+        now="2026-09-21T16:00:00Z",
+    ).splitlines()
+    assert lines[0].split() == list(_COLUMNS)
+    assert "1 busy, 1 idle" in lines[1]
+    assert lines[1].split()[-8:] == ["ago", "300", "MiB", "7", "%", "socket", "open", "2027-01-01"]
+    assert lines[2] == "viper    viper-i.mpcdf.mpg.de  none runs"
+    assert lines[3] == "cobra    c                     The gateway does not answer, and this is a long line."
+    assert lines[1].index("since") == lines[2].index("none")

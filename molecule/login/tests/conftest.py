@@ -20,7 +20,7 @@ def token() -> TokenPerson:
 @pytest.fixture(scope="session")
 def shared() -> TokenPerson:
     """Somebody whose codes work once, and not once a host."""
-    person = TokenPerson("shared", 2112, 9878, VIPER)
+    person = TokenPerson("shared", 2112, 9892, VIPER)
     person.kind = "shared"
     person.begin(names=("viper-i.mpcdf.mpg.de",))
     return person
@@ -29,7 +29,7 @@ def shared() -> TokenPerson:
 @pytest.fixture(scope="session")
 def passcode() -> TokenPerson:
     """Somebody who is asked in other words, below a long banner."""
-    person = TokenPerson("passcode", 2113, 9879, VIPER)
+    person = TokenPerson("passcode", 2113, 9893, VIPER)
     person.kind = "passcode"
     person.begin(names=("viper-i.mpcdf.mpg.de",))
     assert log_in_first(person) in words(person.site(check=False, my_user=person.account, **STAND_IN))
@@ -39,7 +39,7 @@ def passcode() -> TokenPerson:
 @pytest.fixture(scope="session")
 def phrase() -> Person:
     """Somebody with a passphrase, no agent, and an empty known_hosts."""
-    person = Person("phrase", 2114, 9880)
+    person = Person("phrase", 2114, 9894)
     person.begin(passphrase="the key's own", names=())
     return person
 
@@ -47,7 +47,7 @@ def phrase() -> Person:
 @pytest.fixture(scope="session")
 def key() -> Person:
     """Somebody with a key that works unattended."""
-    person = Person("key", 2115, 9881, VIPER)
+    person = Person("key", 2115, 9895, VIPER)
     person.begin()
     return person
 
@@ -74,6 +74,6 @@ Host elsewhere
 @pytest.fixture(scope="session")
 def own() -> Person:
     """Somebody with an own proxy and own masters."""
-    person = Person("own", 2116, 9882, VIPER)
+    person = Person("own", 2116, 9896, VIPER)
     person.begin(config=OWN)
     return person

@@ -32,9 +32,10 @@ def test_max_startups(key: Person, passcode: TokenPerson) -> None:
     key.disconnect()
     with sshd("MaxStartups 1\n", "gate"):
         # Somebody who does not log in.
-        key.run("(exec 3<>/dev/tcp/gate1.mpcdf.mpg.de/22; sleep 15) &")
+        key.run("(exec 3<>/dev/tcp/gate1.mpcdf.mpg.de/22; sleep 60) &")
         assert "failed=0" in passcode.site("playbooks/stop.yml", my_user=passcode.account, **STAND_IN)
         shown = key.site("playbooks/stop.yml", check=False, my_user=key.account, my_login="key", **STAND_IN)
+        key.run("pkill -x sleep")
     assert (
         f"The gateway {GATE1} ends the connection before the login. Too many log in at once (MaxStartups in its sshd), "
         "it has banned your address for a while, or your account is locked: wait some minutes, or take another "

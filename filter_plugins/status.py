@@ -1,0 +1,91 @@
+"""Says what runs, for `playbooks/status.yml`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+_COLUMNS = ("cluster", "node", "server", "kernels", "used", "memory", "CPU", "endpoint", "tunnel", "certificate")
+
+
+def _ago(seconds: float) -> str:
+    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {name} ago"
+    return "now"
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def status_of(facts: dict[str, Any]) -> dict[str, Any]:
+    """Say what a node's server does.
+
+    Args:
+        facts: ``login_node_facts``, where the server was asked.
+
+    Returns:
+        ``running``; and, of a running server, ``pid``, ``endpoint`` (its kind), ``started`` (ISO 8601, UTC),
+        ``kernels`` (a list of ``name``, ``state`` and ``last_activity``), ``last_activity``, ``memory`` (bytes),
+        ``cpu`` (percent of one core), ``version`` (of jupyter_server), or ``problem``, where it does not answer.
+    """
+    server = facts["server"]
+    if "pid" not in server:
+        return {"running": False}
+    answer = dict(server.get("answer", {}))
+    status = {
+        "running": True,
+        "pid": server["pid"],
+        "endpoint": server["endpoint"]["kind"],
+        "started": datetime.fromtimestamp(server["started"], UTC).isoformat(),
+    }
+    if "error" in answer or not answer:
+        return status | {"problem": f"it does not answer ({answer.get('error', 'not asked')})"}
+    return status | {name: answer[name] for name in ("kernels", "last_activity", "memory", "cpu", "version")}
+
+
+def _row(host: dict[str, Any], now: datetime) -> list[str]:
+    if "problem" in host and not host.get("running"):
+        return [host["cluster"], host["node"], host["problem"]]
+    if not host["running"]:
+        return [host["cluster"], host["node"], "none runs"]
+    since = f"since {_time(host['started']).astimezone().strftime('%b %d %H:%M')}"
+    tunnel, until = "open" if host["tunnel"] else "closed", host["certificate"] or "none"
+    if "problem" in host:
+        return [host["cluster"], host["node"], since, host["problem"]]
+    states = [kernel["state"] for kernel in host["kernels"]]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
+    used = _ago((now - _time(host["last_activity"])).total_seconds())
+    memory, cpu = f"{host['memory'] / 2**20:.0f} MiB", f"{host['cpu']} %"
+    return [host["cluster"], host["node"], since, counts or "none", used, memory, cpu, host["endpoint"], tunnel, until]
+
+
+def status_table(hosts: Sequence[dict[str, Any]], *, now: str | None = None) -> str:
+    """Show what runs as a table.
+
+    Args:
+        hosts: for each node what ``status_of`` says, with ``cluster``, ``node``, ``tunnel`` (whether the server answers
+            through it) and ``certificate`` (the day of its end); or with ``problem`` alone, where it was not reached.
+        now: the time, ISO 8601; the clock's where it is left out.
+
+    Returns:
+        Lines: names of columns, and one line for each node. What is wrong with a node takes the rest of its line.
+    """
+    moment = datetime.now(UTC) if now is None else _time(now)
+    rows = [list(_COLUMNS), *(_row(host, moment) for host in hosts)]
+    whole = [row for row in rows if len(row) == len(_COLUMNS)]
+    widths = [max(len(row[column]) for row in whole) for column in range(len(_COLUMNS))]
+    for column in (0, 1):
+        widths[column] = max(len(row[column]) for row in rows)
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+class FilterModule:
+    """Filters for playbooks/status.yml."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Return the filters by name."""
+        return {"status_of": status_of, "status_table": status_table}

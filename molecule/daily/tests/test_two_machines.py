@@ -1,0 +1,66 @@
+"""A laptop and a desktop of one person: the second adopts what is there."""
+
+from __future__ import annotations
+
+from laptop_container import Person, root
+
+Machines = tuple[Person, Person]
+
+
+def on_the_node(person: Person) -> str:
+    """The server's process, and the digests of its files."""
+    return person.run(
+        f"ssh {person.node} 'cd .jupyter-cluster/hydra08i && cat run/pid && sha256sum server.crt password_hash ca.crt'"
+    )
+
+
+def words(printed: str) -> str:
+    """Join what Ansible has folded."""
+    return " ".join(printed.split())
+
+
+def test_the_second_machine_adopts_what_is_there(machines: Machines) -> None:
+    laptop, desktop = machines
+    before = on_the_node(laptop)
+    shown = desktop.site(my_user=desktop.account, my_password="")
+    assert on_the_node(laptop) == before
+    authority = f"{desktop.home}/.jupyter-cluster/ca/{desktop.node}.crt"
+    assert f"import its authority into your browser: {authority}" in words(shown)
+    assert desktop.read(f".jupyter-cluster/ca/{desktop.node}.crt") == laptop.read(".jupyter-cluster/ca/ca.crt")
+    assert desktop.server_version(authority).startswith('{"version"')
+
+
+def test_alternating_runs_change_nothing(machines: Machines) -> None:
+    laptop, desktop = machines
+    before = on_the_node(laptop)
+    for machine in (laptop, desktop, laptop):
+        assert "changed=0" in machine.site(my_user=machine.account, my_password="")
+    assert on_the_node(laptop) == before
+
+
+def test_the_first_machine_notices_that_the_second_has_renewed(machines: Machines) -> None:
+    laptop, desktop = machines
+    desktop.site("playbooks/renew.yml", my_user=desktop.account, my_password="")
+    shown = laptop.site("playbooks/connect.yml", my_user=laptop.account, my_browser=False)
+    authority = f"{laptop.home}/.jupyter-cluster/ca/{laptop.node}.crt"
+    assert f"import its authority into your browser: {authority}" in words(shown)
+    assert laptop.server_version(authority).startswith('{"version"')
+
+
+def test_an_authority_for_more_than_localhost_is_not_adopted(machines: Machines) -> None:
+    laptop, desktop = machines
+    any_name = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=x -keyout /dev/null"
+    folder = ".jupyter-cluster/hydra08i"
+    laptop.run(f"ssh {laptop.node} 'cd {folder} && cp ca.crt kept && {any_name} -out ca.crt' 2>&1")
+    refused = desktop.site("playbooks/connect.yml", check=False, my_user=desktop.account, my_browser=False)
+    laptop.run(f"ssh {laptop.node} 'cd {folder} && mv kept ca.crt'")
+    assert "may vouch for more than localhost, so it is not ours, and not trusted." in words(refused)
+
+
+def test_remove_leaves_nothing_on_either(machines: Machines) -> None:
+    laptop, desktop = machines
+    laptop.site("playbooks/remove.yml", my_user=laptop.account, tls_cert_ca_keep=False)
+    desktop.site("playbooks/remove.yml", my_user=desktop.account, tls_cert_ca_keep=False)
+    for machine in machines:
+        assert machine.run("test ! -e ~/.jupyter-cluster && test ! -e ~/.ssh/config && echo gone") == "gone\n"
+    assert root("hydra08i", f"ls -A /home/{laptop.account} | grep jupyter || true") == ""

@@ -1,0 +1,210 @@
+"""Each verb does what it says, and says in one line what is in its way."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import Browser
+from cluster import GATEWAY, NODE, Laptop, node_root, takes_calls
+
+
+def words(printed: str) -> str:
+    """Join what Ansible has folded."""
+    return " ".join(printed.split())
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> tuple[dict[str, str], Path]:
+    """An environment whose browser writes down what it is asked for."""
+    program, record = tmp_path / "browser", tmp_path / "opened"
+    program.write_text(f'#!/bin/sh\necho "$@" >{record}\n')
+    program.chmod(0o755)
+    return {"BROWSER": str(program)}, record
+
+
+def test_connect_comes_back_after_everything_was_closed(
+    laptop: Laptop, running: str, opened: tuple[dict[str, str], Path]
+) -> None:
+    for host in (NODE, GATEWAY):
+        laptop.control("exit", host)
+    assert not takes_calls(9886)
+    environment, record = opened
+    done = laptop.playbook("playbooks/connect.yml", env=environment)
+    assert done.returncode == 0, done.stdout
+    assert record.read_text() == f"{laptop.url}\n"
+    assert laptop.browser().login(laptop.password)
+    assert laptop.server() == running
+
+
+def test_connect_only_says_the_address_where_no_browser_is_wanted(
+    laptop: Laptop, running: str, opened: tuple[dict[str, str], Path]
+) -> None:
+    environment, record = opened
+    done = laptop.playbook("playbooks/connect.yml", env=environment, my_browser=False)
+    assert done.returncode == 0, done.stdout
+    assert f"msg: {laptop.url}" in done.stdout
+    assert "changed=0" in done.stdout
+    assert not record.exists()
+
+
+def test_localhost_by_either_protocol(laptop: Laptop, running: str) -> None:
+    laptop.playbook("playbooks/connect.yml", my_browser=False)
+    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        with socket.socket(family) as call:
+            call.connect((address, 9886))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_connect_names_who_has_the_port(laptop: Laptop, running: str, address: str) -> None:
+    laptop.playbook("playbooks/disconnect.yml")
+    with socket.create_server((address, 9886), family=socket.AF_INET6 if ":" in address else socket.AF_INET):
+        refused = laptop.playbook("playbooks/connect.yml", my_browser=False)
+    assert refused.returncode != 0
+    assert "Port 9886 on this machine is taken by " in words(refused.stdout)
+
+
+def test_disconnect_leaves_the_server(laptop: Laptop, running: str) -> None:
+    laptop.playbook("playbooks/connect.yml", my_browser=False)
+    assert laptop.playbook("playbooks/disconnect.yml").returncode == 0
+    assert not takes_calls(9886)
+    assert not list((laptop.folder / "cm").iterdir())
+    assert "changed=0" in laptop.playbook("playbooks/disconnect.yml").stdout
+    assert laptop.server() == running
+
+
+def status(laptop: Laptop) -> dict[str, Any]:
+    """What the status says, in the form for machines."""
+    printed = laptop.playbook("playbooks/status.yml", status_format="json").stdout
+    document = re.search(r"^ *\[$.*^ *\]$", printed, re.M | re.S)
+    assert document, printed
+    (found,) = json.loads(document[0])
+    return dict(found)
+
+
+def test_status(laptop: Laptop, running: str, busy: str) -> None:
+    found = status(laptop)
+    assert (found["cluster"], found["node"], found["running"]) == ("hydra", NODE, True)
+    assert found["pid"] == int(running)
+    assert [(kernel["name"], kernel["state"]) for kernel in found["kernels"]] == [(busy, "busy")]
+    assert 50 * 2**20 < found["memory"] < 2**30
+    assert (found["tunnel"], found["endpoint"]) == (True, "socket")
+    assert found["version"].startswith("2.")
+    table = laptop.playbook("playbooks/status.yml").stdout
+    assert re.search(rf"cluster +node +server +kernels.*\n +hydra +{NODE} +since .* 1 busy +now .* open ", table), table
+
+
+def test_status_costs_one_command_and_no_activity(laptop: Laptop, browser: Browser) -> None:
+    before = browser.api("status")["last_activity"]
+    log = "journalctl --sync && journalctl --quiet --identifier sshd --output cat"
+    started = f"Starting session: command for {laptop.account}"
+    commands = node_root(log).count(started)
+    status(laptop)
+    assert node_root(log).count(started) == commands + 1
+    assert browser.api("status")["last_activity"] == before
+
+
+def test_status_of_all_clusters_at_once(laptop: Laptop, running: str, tmp_path: Path) -> None:
+    """One that is not set up, and one whose gateway does not answer, take a line each."""
+    table = laptop.playbook(
+        "playbooks/status.yml", "-i", str(Path(__file__).parents[3] / "inventory" / "viper.yml"), my_user="daily"
+    ).stdout
+    assert re.search(rf"hydra +{NODE} +since ", table)
+    assert "not set up on this machine: ansible-playbook site.yml -l viper" in table
+
+
+def test_stop_and_restart_spare_busy_kernels(laptop: Laptop, running: str, busy: str) -> None:
+    for playbook in ("playbooks/stop.yml", "playbooks/restart.yml", "playbooks/remove.yml"):
+        refused = laptop.playbook(playbook)
+        assert refused.returncode != 0
+        assert (
+            f"Kernels are busy on {NODE}: {busy}. Wait until they are done, or lose what they do: -e "
+            "screen_session_end_busy=true"
+        ) in words(refused.stdout)
+        assert laptop.server() == running
+    told = laptop.playbook("playbooks/restart.yml", screen_session_end_busy=True)
+    assert told.returncode == 0, told.stdout
+    assert f"1 kernels end, and what is in their memory: {busy}" in words(told.stdout)
+    assert laptop.server() not in ("", running)
+
+
+def test_a_server_that_does_not_answer_is_not_ended_unasked(laptop: Laptop, running: str) -> None:
+    laptop.ssh(f"cd {laptop.node_folder}/run && mv jupyter.sock hidden.sock")
+    try:
+        refused = laptop.playbook("playbooks/stop.yml")
+        assert f"The server on {NODE} does not say what its kernels do (FileNotFoundError: " in words(refused.stdout)
+        assert "it does not answer (FileNotFoundError: " in laptop.playbook("playbooks/status.yml").stdout
+    finally:
+        laptop.ssh(f"cd {laptop.node_folder}/run && mv hidden.sock jupyter.sock")
+    assert laptop.server() == running
+
+
+def test_logs(laptop: Laptop, running: str) -> None:
+    shown = laptop.playbook("playbooks/logs.yml").stdout
+    assert "Jupyter Server 2." in shown
+    assert f"ssh -F {laptop.ssh_config} {NODE} tail -F {laptop.node_folder}/jupyter.log" in words(shown)
+
+
+def test_doctor(laptop: Laptop) -> None:
+    shown = words(laptop.playbook("playbooks/doctor.yml").stdout)
+    for finding in (
+        "Modules: anaconda/3",
+        "Jupyter: /opt/anaconda3/bin/jupyter",
+        "screen: /usr/bin/screen",
+        "Works: yes",
+    ):
+        assert finding in shown, finding
+    shown = words(laptop.playbook("playbooks/doctor.yml", cluster_modules=[]).stdout)
+    assert f"Works: no. There is no `jupyter` on {NODE}." in shown
+
+
+def test_a_new_password_ends_old_logins_and_no_kernel(laptop: Laptop, running: str, browser: Browser) -> None:
+    kernel = browser.api("kernels", {"name": "python3"}, "POST")["id"]
+    browser.run(kernel, "answer = 42")
+    changed = laptop.playbook("playbooks/password.yml", my_password="another horse battery staple")
+    assert changed.returncode == 0, changed.stdout
+    assert browser.request("/api/status")[0] == 403
+    assert not laptop.browser().login(laptop.password)
+    new = laptop.browser()
+    assert new.login("another horse battery staple")
+    assert new.run(kernel, "print(answer)") == "42\n"
+    assert laptop.server() == running
+    assert laptop.playbook("playbooks/password.yml").returncode == 0
+    new = laptop.browser()
+    assert new.login(laptop.password)
+    new.api(f"kernels/{kernel}", method="DELETE")
+
+
+def test_renew(laptop: Laptop, running: str) -> None:
+    before = laptop.ssh(f"cat {laptop.node_folder}/server.crt")
+    renewed = laptop.playbook("playbooks/renew.yml")
+    assert renewed.returncode == 0, renewed.stdout
+    new = laptop.ssh(f"cat {laptop.node_folder}/server.crt")
+    assert new != before
+    assert laptop.server() == running
+    assert ssl.get_server_certificate(("127.0.0.1", 9886)) == new
+
+
+def test_without_a_server(laptop: Laptop, running: str) -> None:
+    """stop, and what the others then say."""
+    stopped = laptop.playbook("playbooks/stop.yml")
+    assert stopped.returncode == 0, stopped.stdout
+    refused = laptop.playbook("playbooks/connect.yml", my_browser=False)
+    assert f"No server runs on {NODE}. To start it, and connect: -e screen_session_start=true" in words(refused.stdout)
+    assert re.search(rf"hydra +{NODE} +none runs", laptop.playbook("playbooks/status.yml").stdout)
+    started = laptop.playbook("playbooks/connect.yml", my_browser=False, screen_session_start=True)
+    assert started.returncode == 0, started.stdout
+    assert laptop.browser().login(laptop.password)
+
+
+def test_before_there_is_anything(laptop: Laptop) -> None:
+    assert laptop.playbook("playbooks/remove.yml", tls_cert_ca_keep=False).returncode == 0
+    for playbook in ("playbooks/connect.yml", "playbooks/password.yml"):
+        refused = laptop.playbook(playbook, my_browser=False)
+        assert refused.returncode != 0
+        assert f"There is no server of yours on {NODE} yet: ansible-playbook site.yml -l hydra" in words(refused.stdout)
