@@ -38,9 +38,13 @@ def test_a_run_that_changes_the_password_shows_it_nowhere(laptop: Laptop, browse
     assert "jupyter_server_config.py" in seen
     assert "/opt/anaconda3/bin/python3 && sleep 0" in seen
     digests = [hashed.rsplit("$", 1)[-1] for hashed in (old_hash, new_hash)]
-    for secret in (new, laptop.password, *digests):
+    owner_key = laptop.ssh(f"cat {laptop.node_folder}/run/owner")
+    for secret in (new, laptop.password, owner_key, *digests):
         for name, text in (("changed", changed.stdout), ("restored", restored.stdout), ("processes", seen)):
             assert secret not in text, name
+    # For the tests to come: the other password has ended this login.
+    assert browser.request("/api/status")[0] == 403
+    assert browser.login(laptop.password)
 
 
 def test_a_password_that_still_fits_keeps_its_hash(laptop: Laptop) -> None:

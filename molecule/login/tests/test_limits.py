@@ -28,8 +28,8 @@ def test_max_sessions(passcode: TokenPerson, sessions: int) -> None:
 
 def test_max_startups(key: Person, passcode: TokenPerson) -> None:
     """An open connection does not mind, and who has none is told."""
-    key.run("rm -f ~/.ssh/config")
     key.disconnect()
+    key.run("rm -f ~/.ssh/config")
     with sshd("MaxStartups 1\n", "gate"):
         # Somebody who does not log in.
         key.run("(exec 3<>/dev/tcp/gate1.mpcdf.mpg.de/22; sleep 60) &")
