@@ -28,6 +28,7 @@ def test_max_sessions(passcode: TokenPerson, sessions: int) -> None:
 
 def test_max_startups(key: Person, passcode: TokenPerson) -> None:
     """An open connection does not mind, and who has none is told."""
+    passcode.log_in(GATE1)
     key.disconnect()
     key.run("rm -f ~/.ssh/config")
     with sshd("MaxStartups 1\n", "gate"):
