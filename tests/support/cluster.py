@@ -57,11 +57,11 @@ class Laptop:
     ) -> subprocess.CompletedProcess[str]:
         """Run a playbook without a terminal, with this person's choices and some more."""
         more = [f"-e{yaml.safe_dump({key: value}, default_flow_style=True)}" for key, value in variables.items()]
-        # A proxy that does not answer: whatever would use it for localhost fails.
-        proxy = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
+        # A proxy that does not answer: what would use it for localhost fails. And no colours, which molecule forces.
+        around = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "ANSIBLE_FORCE_COLOR": "0"}
         return subprocess.run(
             ["ansible-playbook", PROJECT / name, "-i", inventory, f"-e@{self.scenario}/vars/me.yml", *more, *options],
-            env={**os.environ, **proxy, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT), **(env or {})},
+            env={**os.environ, **around, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT), **(env or {})},
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
