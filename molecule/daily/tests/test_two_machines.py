@@ -61,7 +61,7 @@ def test_remove_leaves_nothing_on_either(machines: Machines) -> None:
     laptop, desktop = machines
     shown = words(laptop.site("playbooks/remove.yml", my_user=laptop.account, tls_cert_ca_keep=False))
     for gone in (f"/home/{laptop.account}/.jupyter-cluster/hydra08i (", "the server, process ", "the Include line in "):
-        assert gone in shown.partition("TASK [screen_session :")[0], gone
+        assert gone in shown.partition("TASK [screen_session : absent")[0], gone
     desktop.site("playbooks/remove.yml", my_user=desktop.account, tls_cert_ca_keep=False)
     for machine in machines:
         assert machine.run("test ! -e ~/.jupyter-cluster && test ! -e ~/.ssh/config && echo gone") == "gone\n"
