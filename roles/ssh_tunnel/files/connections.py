@@ -16,7 +16,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 #: How long a host may take to answer, in seconds.
-PATIENCE = 3
+PATIENCE = 2.5
 
 QUESTION = ("-o", "ProxyCommand=false", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "-W", "localhost:1")
 
