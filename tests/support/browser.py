@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.cookiejar
 import json
 import ssl
+import struct
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -13,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import websocket
+
+#: How JupyterLab and VS Code speak with a kernel: the parts of a message, after a table of where each begins.
+PROTOCOL = "v1.kernel.websocket.jupyter.org"
 
 
 class Browser:
@@ -58,33 +62,60 @@ class Browser:
         self.request("/login?next=%2Fapi%2Fstatus", form.encode())
         return self.request("/api/status")[0] == 200
 
+    def download(self, path: str) -> bytes:
+        """Fetch a file as the file browser does, byte by byte."""
+        with self.opener.open(f"{self.url}/files/{path}?_xsrf={self.cookie('_xsrf')}", timeout=60) as answer:
+            return bytes(answer.read())
+
+    def identification(self) -> tuple[str, str | None]:
+        """Return what a websocket shows: the cookies, and the page that opens it."""
+        return "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.cookies), self.url
+
     def run(self, kernel: str, code: str) -> str:
-        """Run a cell over the websocket; return what it prints."""
-        cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.cookies)
+        """Run a cell over the websocket; return what it prints, and fail with what it raises."""
+        cookies, origin = self.identification()
         channel = websocket.create_connection(
-            f"{self.url.replace('https', 'wss')}/api/kernels/{kernel}/channels",
+            f"{self.url.replace('https', 'wss')}/api/kernels/{kernel}/channels?session_id={uuid.uuid4()}",
             sslopt={"context": self.tls},
             cookie=cookies,
-            origin=self.url,
+            origin=origin,
+            suppress_origin=origin is None,
+            subprotocols=[PROTOCOL],
             timeout=30,
             http_no_proxy=["*"],
         )
         sent = uuid.uuid4().hex
         header = {"msg_id": sent, "msg_type": "execute_request", "session": sent, "username": "", "version": "5.3"}
         content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
-        message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
         try:
-            channel.send(json.dumps(message))
+            channel.send_binary(_message("shell", header, {}, {}, content))
             printed = ""
             while True:
-                answer = json.loads(channel.recv())
-                if answer["parent_header"].get("msg_id") != sent:
+                kind, parent, said = _read(channel.recv())
+                if parent.get("msg_id") != sent:
                     continue
-                if answer["msg_type"] == "stream":
-                    printed += answer["content"]["text"]
-                if answer["msg_type"] == "error":
-                    raise AssertionError("\n".join(answer["content"]["traceback"]))
-                if answer["msg_type"] == "status" and answer["content"]["execution_state"] == "idle":
+                if kind == "stream":
+                    printed += said["text"]
+                if kind == "error":
+                    raise AssertionError("\n".join(said["traceback"]))
+                if kind == "status" and said["execution_state"] == "idle":
                     return printed
         finally:
             channel.close()
+
+
+def _message(channel: str, *parts: dict[str, Any]) -> bytes:
+    """Write header, parent header, metadata and content of a message."""
+    pieces = [channel.encode(), *(json.dumps(part).encode() for part in parts)]
+    begin = 8 * (len(pieces) + 2)
+    offsets = [begin + sum(map(len, pieces[:count])) for count in range(len(pieces) + 1)]
+    return struct.pack(f"<{len(offsets) + 1}Q", len(offsets), *offsets) + b"".join(pieces)
+
+
+def _read(message: str | bytes) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Return a message's type, its parent's header, and its content."""
+    assert isinstance(message, bytes)
+    (count,) = struct.unpack_from("<Q", message)
+    offsets = struct.unpack_from(f"<{count}Q", message, 8)
+    _, header, parent, _, content = (message[offsets[i] : offsets[i + 1]] for i in range(5))
+    return json.loads(header)["msg_type"], json.loads(parent), json.loads(content)

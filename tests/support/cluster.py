@@ -53,19 +53,22 @@ class Laptop:
         env: dict[str, str] | None = None,
         cwd: Path = PROJECT,
         inventory: Path = PROJECT / "inventory" / "hydra.yml",
+        errors: int = subprocess.STDOUT,
         **variables: Any,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a playbook without a terminal, with this person's choices and some more."""
+        """Run a playbook without a terminal, with this person's choices and some more; read `errors` with the rest."""
         more = [f"-e{yaml.safe_dump({key: value}, default_flow_style=True)}" for key, value in variables.items()]
         # A proxy that does not answer: what would use it for localhost fails. And no colours, which molecule forces.
         around = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "ANSIBLE_FORCE_COLOR": "0"}
+        # What is read in the project's folder, where molecule has its own.
+        around["ANSIBLE_CONFIG"] = str(PROJECT / "ansible.cfg")
         return subprocess.run(
             ["ansible-playbook", PROJECT / name, "-i", inventory, f"-e@{self.scenario}/vars/me.yml", *more, *options],
             env={**os.environ, **around, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT), **(env or {})},
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=errors,
             text=True,
             timeout=180,
             check=False,

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import ssl
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def test_connect_only_says_the_address_where_no_browser_is_wanted(
     environment, record = opened
     done = laptop.playbook("playbooks/connect.yml", env=environment, my_browser=False)
     assert done.returncode == 0, done.stdout
-    assert f"msg: {laptop.url}" in done.stdout
+    assert laptop.url in done.stdout
     assert "changed=0" in done.stdout
     assert not record.exists()
 
@@ -69,6 +70,24 @@ def test_connect_names_who_has_the_port(laptop: Laptop, running: str, address: s
     assert "Port 9886 on this machine is taken by " in words(refused.stdout)
 
 
+def test_connect_takes_the_next_port_if_asked(laptop: Laptop, running: str) -> None:
+    laptop.playbook("playbooks/disconnect.yml")
+    with socket.create_server(("127.0.0.1", 9886)), socket.create_server(("::1", 9887), family=socket.AF_INET6):
+        for _ in range(2):
+            moved = laptop.playbook("playbooks/connect.yml", my_browser=False, my_next_port=True)
+            assert moved.returncode == 0, moved.stdout
+            assert "Port 9886 on this machine is taken by " in words(moved.stdout)
+            assert "; the next one is 9888." in words(moved.stdout)
+        assert "https://localhost:9888" in moved.stdout
+        assert "changed=0" in moved.stdout
+        assert Browser("https://localhost:9888", laptop.authority).login(laptop.password)
+        assert not takes_calls(9887)
+        assert status(laptop)["tunnel"]
+    assert laptop.playbook("playbooks/connect.yml", my_browser=False).returncode == 0
+    assert takes_calls(9886)
+    assert not takes_calls(9888)
+
+
 def test_disconnect_leaves_the_server(laptop: Laptop, running: str) -> None:
     laptop.playbook("playbooks/connect.yml", my_browser=False)
     assert laptop.playbook("playbooks/disconnect.yml").returncode == 0
@@ -80,10 +99,8 @@ def test_disconnect_leaves_the_server(laptop: Laptop, running: str) -> None:
 
 def status(laptop: Laptop) -> dict[str, Any]:
     """What the status says, in the form for machines."""
-    printed = laptop.playbook("playbooks/status.yml", status_format="json").stdout
-    document = re.search(r"^ *\[$.*^ *\]$", printed, re.M | re.S)
-    assert document, printed
-    (found,) = json.loads(document[0])
+    printed = laptop.playbook("playbooks/status.yml", errors=subprocess.DEVNULL, status_format="json").stdout
+    (found,) = json.loads(printed)
     return dict(found)
 
 
@@ -96,7 +113,7 @@ def test_status(laptop: Laptop, running: str, busy: str) -> None:
     assert (found["tunnel"], found["endpoint"]) == (True, "socket")
     assert found["version"].startswith("2.")
     table = laptop.playbook("playbooks/status.yml").stdout
-    assert re.search(rf"cluster +node +server +kernels.*\n +hydra +{NODE} +since .* 1 busy +now .* open ", table), table
+    assert re.search(rf"cluster +node +server +kernels.*\nhydra +{NODE} +since .* 1 busy +now .* open ", table), table
 
 
 def test_status_costs_one_command_and_no_activity(laptop: Laptop, browser: Browser) -> None:
