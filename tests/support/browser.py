@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.cookiejar
 import json
 import ssl
@@ -71,8 +72,8 @@ class Browser:
         """Return what a websocket shows: the cookies, and the page that opens it."""
         return "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.cookies), self.url
 
-    def run(self, kernel: str, code: str) -> str:
-        """Run a cell over the websocket; return what it prints, and fail with what it raises."""
+    def channel(self, kernel: str) -> contextlib.closing[websocket.WebSocket]:
+        """Open a websocket to a kernel, as an open notebook has it."""
         cookies, origin = self.identification()
         channel = websocket.create_connection(
             f"{self.url.replace('https', 'wss')}/api/kernels/{kernel}/channels?session_id={uuid.uuid4()}",
@@ -84,10 +85,14 @@ class Browser:
             timeout=30,
             http_no_proxy=["*"],
         )
+        return contextlib.closing(channel)
+
+    def run(self, kernel: str, code: str) -> str:
+        """Run a cell over the websocket; return what it prints, and fail with what it raises."""
         sent = uuid.uuid4().hex
         header = {"msg_id": sent, "msg_type": "execute_request", "session": sent, "username": "", "version": "5.3"}
         content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
-        try:
+        with self.channel(kernel) as channel:
             channel.send_binary(_message("shell", header, {}, {}, content))
             printed = ""
             while True:
@@ -100,8 +105,6 @@ class Browser:
                     raise AssertionError("\n".join(said["traceback"]))
                 if kind == "status" and said["execution_state"] == "idle":
                     return printed
-        finally:
-            channel.close()
 
 
 def _message(channel: str, *parts: dict[str, Any]) -> bytes:

@@ -21,12 +21,15 @@ TESTBED = PROJECT / ".test"
 class Laptop:
     """A person at a laptop: an ssh_config, our folder, and the playbooks."""
 
-    def __init__(self, scenario: str, account: str, port: int = 9876) -> None:
+    def __init__(self, scenario: str, account: str, port: int = 9876, machine: str = "") -> None:
         self.scenario = PROJECT / "molecule" / scenario
         self.account = account
-        self.ssh_config = TESTBED / account / "ssh_config"
-        self.folder = TESTBED / account / "jupyter"
-        self.authority = self.folder / "ca" / "ca.crt"
+        self.ssh_config = TESTBED / (machine or account) / "ssh_config"
+        self.folder = TESTBED / (machine or account) / "jupyter"
+        self.authority = self.folder / "ca" / (f"{NODE}.crt" if machine else "ca.crt")
+        #: What another machine than that of the scenario's vars/me.yml has otherwise.
+        self.here = {"my_ssh_config": str(self.ssh_config), "my_folder": str(self.folder), "my_port": port}
+        self.here = self.here if machine else {}
         self.url = f"https://localhost:{port}"
         chosen = yaml.load((self.scenario / "vars" / "me.yml").read_text(), _PlainLoader)
         self.password = chosen.get("my_password") or chosen["jupyter_config_password"]
@@ -57,7 +60,8 @@ class Laptop:
         **variables: Any,
     ) -> subprocess.CompletedProcess[str]:
         """Run a playbook without a terminal, with this person's choices and some more; read `errors` with the rest."""
-        more = [f"-e{yaml.safe_dump({key: value}, default_flow_style=True)}" for key, value in variables.items()]
+        chosen = {**self.here, **variables}
+        more = [f"-e{yaml.safe_dump({key: value}, default_flow_style=True)}" for key, value in chosen.items()]
         # A proxy that does not answer: what would use it for localhost fails. And no colours, which molecule forces.
         around = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "ANSIBLE_FORCE_COLOR": "0"}
         # What is read in the project's folder, where molecule has its own.

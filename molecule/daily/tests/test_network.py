@@ -1,0 +1,177 @@
+"""A network that is cut, forgets, or was asleep: `connect` brings back the same kernel, and nothing hangs meanwhile."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+from browser import Browser
+from cluster import GATEWAY, NODE, TESTBED, Laptop, node_root
+from relay import Relay
+
+#: How long `connect` may take once the network is back, in seconds.
+LIMIT = 15
+
+
+def through(relay: Relay, machine: str, port: int) -> Laptop:
+    """A machine of the same person's behind a relay, with an open tunnel."""
+    laptop = Laptop("daily", "daily", port, machine)
+    laptop.ssh_config.parent.mkdir(mode=0o700, exist_ok=True)
+    config = (TESTBED / "daily" / "ssh_config").read_text()
+    config = config[config.index("# BEGIN of the test cluster") :]
+    laptop.ssh_config.write_text(re.sub(r"Port \d+", f"Port {relay.port}", config))
+    opened = laptop.playbook("playbooks/connect.yml", my_browser=False)
+    assert opened.returncode == 0, opened.stdout
+    return laptop
+
+
+@pytest.fixture(scope="module")
+def relay() -> Iterator[Relay]:
+    with Relay(gate_port()).running() as relay:
+        yield relay
+
+
+@pytest.fixture(scope="module")
+def traveller(laptop: Laptop, relay: Relay) -> Iterator[Laptop]:
+    """Somebody on the way, whose network can be cut."""
+    yield from leaves(through(relay, "traveller", 9889))
+
+
+@pytest.fixture(scope="module")
+def router() -> Iterator[Relay]:
+    with Relay(gate_port(), forgets_after=60).running() as router:
+        yield router
+
+
+@pytest.fixture(scope="module")
+def home(laptop: Laptop, router: Relay) -> Iterator[Laptop]:
+    """Somebody behind a router that forgets connections after a minute."""
+    yield from leaves(through(router, "home", 9890))
+
+
+@pytest.fixture(scope="module")
+def unused(home: Laptop) -> Iterator[tuple[float, list[int], subprocess.Popen[bytes]]]:
+    """When the tunnel was used last, who keeps it open, and a connection without keepalives beside it.
+
+    The tests before the one that looks at it wait, too.
+    """
+    bare = subprocess.Popen(
+        ["ssh", "-F", home.ssh_config, "-S", "none", "-o", "ServerAliveInterval=0", GATEWAY, "sleep 62; id"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
+    yield time.monotonic(), masters(home), bare
+    bare.kill()
+    bare.wait(5)
+
+
+@pytest.fixture(scope="module")
+def kernel(traveller: Laptop, unused: object) -> Iterator[tuple[Browser, str]]:
+    """A browser with an open notebook, and its kernel, which knows an answer."""
+    browser = traveller.browser()
+    assert browser.login(traveller.password)
+    kernel = browser.api("kernels", {"name": "python3"}, "POST")["id"]
+    browser.run(kernel, "answer = 42")
+    with browser.channel(kernel):
+        yield browser, kernel
+    browser.api(f"kernels/{kernel}", method="DELETE")
+
+
+def gate_port() -> int:
+    found = re.search(r"Port (\d+)", (TESTBED / "daily" / "ssh_config").read_text())
+    assert found
+    return int(found[1])
+
+
+def leaves(laptop: Laptop) -> Iterator[Laptop]:
+    yield laptop
+    for host in (NODE, GATEWAY):
+        laptop.control("exit", host)
+
+
+def masters(laptop: Laptop) -> list[int]:
+    """The processes that keep the connections open."""
+    said = [
+        subprocess.run(
+            ["ssh", "-F", laptop.ssh_config, "-O", "check", host],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        ).stderr
+        for host in (NODE, GATEWAY)
+    ]
+    return [int(re.findall(r"pid=(\d+)", line)[0]) for line in said]
+
+
+def comes_back(laptop: Laptop, kernel: tuple[Browser, str]) -> None:
+    """Connect again, and find the kernel as it was, in time."""
+    begun = time.monotonic()
+    connected = laptop.playbook("playbooks/connect.yml", my_browser=False)
+    assert connected.returncode == 0, connected.stdout
+    browser, number = kernel
+    assert browser.run(number, "print(answer)") == "42\n"
+    assert time.monotonic() - begun < LIMIT
+
+
+def test_two_minutes_without_a_network(
+    traveller: Laptop, relay: Relay, running: str, kernel: tuple[Browser, str]
+) -> None:
+    relay.cut()
+    cut = time.monotonic()
+    try:
+        status = traveller.playbook("playbooks/status.yml")
+        assert time.monotonic() - cut < 20
+        assert re.search(rf"hydra +{NODE} +The gateway {GATEWAY} cannot be reached\.", status.stdout), status.stdout
+        begun = time.monotonic()
+        connect = traveller.playbook("playbooks/connect.yml", my_browser=False)
+        assert connect.returncode != 0
+        assert f"The gateway {GATEWAY} cannot be reached." in connect.stdout
+        assert time.monotonic() - begun < 20
+        # The person's own ssh, too.
+        begun = time.monotonic()
+        assert traveller.ssh("true", check=False) == ""
+        assert time.monotonic() - begun < 10
+        time.sleep(max(0, cut + 120 - time.monotonic()))
+    finally:
+        relay.mend()
+    comes_back(traveller, kernel)
+    assert traveller.server() == running
+
+
+def test_a_laptop_that_was_asleep(traveller: Laptop, relay: Relay, running: str, kernel: tuple[Browser, str]) -> None:
+    asleep = masters(traveller)
+    for process in asleep:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        relay.forget()
+        time.sleep(3)
+    finally:
+        for process in asleep:
+            os.kill(process, signal.SIGCONT)
+    comes_back(traveller, kernel)
+    assert traveller.server() == running
+
+
+def test_a_tunnel_that_is_not_used_stays_open(
+    home: Laptop, router: Relay, unused: tuple[float, list[int], subprocess.Popen[bytes]]
+) -> None:
+    """Its keepalives are traffic; the connection without them is forgotten, which shows what the router does."""
+    since, before, bare = unused
+    time.sleep(max(0, since + 75 - time.monotonic()))
+    assert router.forgotten == 1
+    assert bare.poll() is None
+    assert masters(home) == before
+    assert home.browser().login(home.password)
+
+
+# It ends all connections of the account, and so comes last.
+def test_the_gateway_ends_its_connections(traveller: Laptop, running: str, kernel: tuple[Browser, str]) -> None:
+    node_root("pkill -KILL -u daily sshd", host="gate")
+    comes_back(traveller, kernel)
+    assert traveller.server() == running
