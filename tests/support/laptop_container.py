@@ -30,6 +30,8 @@ class Person:
     ) -> None:
         self.name = name
         self.machine = machine
+        #: What was in the home before there was anything of ours.
+        self.at_first: set[str] = set()
         # Named otherwise, so that nothing logs in by chance.
         self.account = f"{name}-hpc"
         self.uid = uid
@@ -109,6 +111,17 @@ class Person:
 
         Return the exit status, and all that was shown.
         """
+        with self.at_a_terminal(command) as child:
+            for prompt, answer in answers:
+                child.expect(prompt)
+                child.sendline(answer)
+            child.expect(pexpect.EOF)
+        assert child.exitstatus is not None
+        return child.exitstatus, child.logfile_read.getvalue()
+
+    @contextlib.contextmanager
+    def at_a_terminal(self, command: str) -> Iterator[Any]:
+        """Type a command at a terminal, and go on there."""
         # With a shell as the session's leader, as in a terminal: where ssh itself is, what it leaves in the background
         # ends with the session (and bash would put ssh in its own place).
         inside = [
@@ -123,13 +136,10 @@ class Person:
         shell = ["sh", "-c", f"set -m; {command}"]
         child = pexpect.spawn("podman", ["exec", "-it", *inside, *shell], encoding="utf-8", timeout=30)
         child.logfile_read = io.StringIO()
-        for prompt, answer in answers:
-            child.expect(prompt)
-            child.sendline(answer)
-        child.expect(pexpect.EOF)
-        child.close()
-        assert child.exitstatus is not None
-        return child.exitstatus, child.logfile_read.getvalue()
+        try:
+            yield child
+        finally:
+            child.close()
 
     def logins(self) -> dict[str, tuple[int, int]]:
         """Count the account's logins on gate and node since it began: those that succeeded, and those that failed."""
@@ -172,6 +182,19 @@ class Person:
             name, _, value = line.partition(" ")
             settings.setdefault(name, []).append(value)
         return settings
+
+    def files(self, host: str = "") -> set[str]:
+        """Describe every file in the home on this machine, or in the account's on a host: kind, mode, name, digest.
+
+        Without those of the programs beside ours: Ansible's, Jupyter's and the shells' own.
+        """
+        home = f"/home/{self.account}" if host else self.home
+        described = root(
+            host or self.machine,
+            f"cd {home} && find . -printf '%y %m %p\\n' && find . -type f -exec sha256sum {{}} +",
+        )
+        theirs = r"\./\.(ansible|local|jupyter|ipython|cache|config/fish/fish_variables)(/|$)"
+        return {line for line in described.splitlines() if not re.match(theirs, line.split(maxsplit=2)[-1])}
 
     def disconnect(self) -> None:
         """Close the connections, and with them the tunnel."""

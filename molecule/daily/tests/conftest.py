@@ -68,5 +68,8 @@ def machines() -> tuple[Person, Person]:
     """One person's laptop and desktop; the server was made from the laptop."""
     laptop = Person("pair", 2121, 9887)
     laptop.begin()
+    desktop = laptop.at("desktop")
+    for machine in (laptop, desktop):
+        machine.at_first = machine.files()
     laptop.site(my_user=laptop.account)
-    return laptop, laptop.at("desktop")
+    return laptop, desktop

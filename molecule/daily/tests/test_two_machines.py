@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from laptop_container import Person, root
+import time
+from typing import Any
+
+import pexpect
+from laptop_container import Person
 
 Machines = tuple[Person, Person]
 
@@ -57,10 +61,55 @@ def test_an_authority_for_more_than_localhost_is_not_adopted(machines: Machines)
     assert "may vouch for more than localhost, so it is not ours, and not trusted." in words(refused)
 
 
+def test_logs_are_followed_until_control_c(machines: Machines) -> None:
+    person, _ = machines
+    options = f"-e @molecule/laptop/vars/me.yml -e my_user={person.account} -e my_port={person.port}"
+    playbook = f"playbooks/logs.yml -l hydra -i inventory/hydra.yml {options} -e logs_follow=true"
+    with person.at_a_terminal(
+        f"cd /srv/jupyter-on-a-cluster && . /opt/ansible/bin/activate && ansible-playbook {playbook}"
+    ) as typed:
+        typed.expect("Jupyter Server 2")
+        person.run(f"ssh {person.node} 'echo something new >>.jupyter-cluster/hydra08i/jupyter.log'")
+        typed.expect("something new")
+        typed.sendintr()
+        typed.expect("User interrupted execution")
+        typed.expect(pexpect.EOF)
+    time.sleep(1)
+    assert person.run("pgrep -a ssh | grep -w tail || true") == ""
+    assert person.run(f"ssh {person.node} 'pgrep -x tail || true'") == ""
+
+
+def test_short_forms_for_the_shells(machines: Machines) -> None:
+    person, _ = machines
+    person.write(".config/fish/config.fish", b"# mine, without a newline")
+    before = person.files()
+    asked: dict[str, Any] = {"my_user": person.account, "my_aliases": ["bash", "zsh", "fish"]}
+    assert "changed=0" not in person.site(**asked)
+    assert "changed=0" in person.site(**asked)
+    options = f"-e @molecule/laptop/vars/me.yml -e my_user={person.account} -e my_port={person.port}"
+    for shell in ("bash -ic", "zsh -ic", "fish -c"):
+        said = person.run(f"cd /tmp && {shell} 'jupyter-hydra status {options}; pwd' </dev/null")
+        assert f"{person.node}  since " in said
+        assert said.endswith("/tmp\n")
+    # Without a verb, and so without the options, in which there would be no short form any more.
+    assert "Reach the running server from this machine" in person.run("bash -ic jupyter-hydra </dev/null", check=False)
+    person.site(my_user=person.account)
+    assert person.files() == before
+    # With the rest, when all is removed.
+    person.site(**{**asked, "my_aliases": ["bash"]})
+    person.run("rm -r .config")
+
+
 def test_remove_leaves_nothing_on_either(machines: Machines) -> None:
     laptop, desktop = machines
-    shown = words(laptop.site("playbooks/remove.yml", my_user=laptop.account, tls_cert_ca_keep=False))
-    for gone in (f"/home/{laptop.account}/.jupyter-cluster/hydra08i (", "the server, process ", "the Include line in "):
+    removed = laptop.site("playbooks/remove.yml", my_user=laptop.account, my_aliases=["bash"], tls_cert_ca_keep=False)
+    shown = words(removed)
+    for gone in (
+        f"/home/{laptop.account}/.jupyter-cluster/hydra08i (",
+        "the server, process ",
+        "the Include line in ",
+        "the short form jupyter-hydra of bash",
+    ):
         assert gone in shown.partition("changed: ")[0], gone
     # What was adopted from another cluster is not this one's.
     desktop.run("cd ~/.jupyter-cluster/ca && rm ca.key ca.crt && echo other >other.example.org.crt")
@@ -68,5 +117,6 @@ def test_remove_leaves_nothing_on_either(machines: Machines) -> None:
     assert desktop.run("ls ~/.jupyter-cluster/ca") == "other.example.org.crt\n"
     desktop.site("playbooks/remove.yml", my_user=desktop.account, tls_cert_ca_keep=False)
     for machine in machines:
-        assert machine.run("test ! -e ~/.jupyter-cluster && test ! -e ~/.ssh/config && echo gone") == "gone\n"
-    assert root("hydra08i", f"ls -A /home/{laptop.account} | grep jupyter || true") == ""
+        assert machine.files() == machine.at_first
+    assert not {file for file in laptop.files("hydra08i") if "jupyter" in file}
+    assert laptop.files("hydra08i") == laptop.files("hydra11i")

@@ -147,7 +147,7 @@ def test_stop_and_restart_spare_busy_kernels(laptop: Laptop, running: str, busy:
         assert laptop.server() == running
     told = laptop.playbook("playbooks/restart.yml", screen_session_end_busy=True)
     assert told.returncode == 0, told.stdout
-    assert f"1 kernels end, and what is in their memory: {busy}" in words(told.stdout)
+    assert f"These kernels end, and what is in their memory: {busy}" in words(told.stdout)
     assert laptop.server() not in ("", running)
 
 
@@ -163,9 +163,11 @@ def test_a_server_that_does_not_answer_is_not_ended_unasked(laptop: Laptop, runn
 
 
 def test_logs(laptop: Laptop, running: str) -> None:
-    shown = laptop.playbook("playbooks/logs.yml").stdout
-    assert "Jupyter Server 2." in shown
-    assert f"ssh -F {laptop.ssh_config} {NODE} tail -F {laptop.node_folder}/jupyter.log" in words(shown)
+    assert "Jupyter Server 2." in laptop.playbook("playbooks/logs.yml").stdout
+    assert len(laptop.playbook("playbooks/logs.yml", errors=subprocess.DEVNULL, logs_lines=3).stdout.splitlines()) == 3
+    # The test has none.
+    refused = laptop.playbook("playbooks/logs.yml", logs_follow=True)
+    assert "There is no terminal to follow the log on: leave out logs_follow." in refused.stdout
 
 
 def test_doctor(laptop: Laptop) -> None:
@@ -192,7 +194,8 @@ def test_a_new_password_ends_old_logins_and_no_kernel(laptop: Laptop, running: s
     assert new.login("another horse battery staple")
     assert new.run(kernel, "print(answer)") == "42\n"
     assert laptop.server() == running
-    assert laptop.playbook("playbooks/password.yml").returncode == 0
+    assert "The new password counts from now on" in laptop.playbook("playbooks/password.yml").stdout
+    assert "That is the password already" in laptop.playbook("playbooks/password.yml").stdout
     new = laptop.browser()
     assert new.login(laptop.password)
     new.api(f"kernels/{kernel}", method="DELETE")
@@ -212,6 +215,7 @@ def test_without_a_server(laptop: Laptop, running: str) -> None:
     """stop, and what the others then say."""
     stopped = laptop.playbook("playbooks/stop.yml")
     assert stopped.returncode == 0, stopped.stdout
+    assert f"No server of yours runs on {NODE}, and the tunnel is closed." in words(stopped.stdout)
     refused = laptop.playbook("playbooks/connect.yml", my_browser=False)
     assert f"No server runs on {NODE}. To start it, and connect: -e screen_session_start=true" in words(refused.stdout)
     assert re.search(rf"hydra +{NODE} +none runs", laptop.playbook("playbooks/status.yml").stdout)
@@ -226,3 +230,24 @@ def test_before_there_is_anything(laptop: Laptop) -> None:
         refused = laptop.playbook(playbook, my_browser=False)
         assert refused.returncode != 0
         assert f"There is no server of yours on {NODE} yet: ansible-playbook site.yml -l hydra" in words(refused.stdout)
+
+
+def test_a_run_says_what_counts_and_no_more(laptop: Laptop, running: str) -> None:
+    """Every line of `connect`, with a node that takes its time to answer; and of one that fails."""
+    laptop.ssh("cp .profile kept && echo sleep 2 >>.profile")
+    try:
+        shown = laptop.playbook("playbooks/connect.yml", my_browser=False).stdout.splitlines()
+    finally:
+        laptop.ssh("mv kept .profile")
+    assert shown[:2] == ["Reach the running server from this machine", "... Log in, and ask what there is"]
+    assert shown[-2] == laptop.url
+    assert re.fullmatch(rf"{NODE}: ok=\d+ changed=0 failed=0", shown[-1])
+    # A slow machine may name other steps, too.
+    assert [line for line in shown[2:-2] if not line.startswith("... ")] == []
+
+    shown = laptop.playbook("playbooks/connect.yml", cluster_prt=9886).stdout.splitlines()
+    assert shown[1:] == [
+        "Unknown: cluster_prt (did you mean cluster_port?). Correct it where it is set: inventory, group_vars or -e.",
+        shown[-1],
+    ]
+    assert "TASK [preflight : " in laptop.playbook("playbooks/connect.yml", "-v", cluster_prt=9886).stdout

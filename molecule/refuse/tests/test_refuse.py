@@ -31,8 +31,16 @@ def test_port_of_another_program(refusal: Refusal) -> None:
         port = taken.getsockname()[1]
         assert refusal(my_port=port) == (
             f"Port {port} on this machine is taken by {me} (process {os.getpid()}), so the tunnel cannot open. End "
-            "that program, or set my_port to a free port in inventory/group_vars/hydra/me.yml."
+            "that program, or set my_port to a free port in inventory/group_vars/hydra/me.yml; or, for this time, take "
+            "the next one: -e my_next_port=true"
         )
+
+
+def test_shells(refusal: Refusal) -> None:
+    assert refusal(my_aliases=["bash", "tcsh"]) == 'my_aliases has "tcsh": it is a list of bash, zsh and fish.'
+    assert refusal(my_aliases=["fish"], environment={"XDG_CONFIG_HOME": "/nowhere"}) == (
+        "my_aliases has fish, and there is no folder /nowhere/fish: start fish once, or leave it out."
+    )
 
 
 def test_no_password(refusal: Refusal) -> None:
