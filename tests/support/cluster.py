@@ -64,11 +64,12 @@ class Laptop:
         more = [f"-e{yaml.safe_dump({key: value}, default_flow_style=True)}" for key, value in chosen.items()]
         # A proxy that does not answer: what would use it for localhost fails. And no colours, which molecule forces.
         around = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "ANSIBLE_FORCE_COLOR": "0"}
-        # What is read in the project's folder, where molecule has its own.
+        # What is read in the project's folder, whatever molecule's own runs look like.
         around["ANSIBLE_CONFIG"] = str(PROJECT / "ansible.cfg")
+        inherited = {name: value for name, value in os.environ.items() if name != "ANSIBLE_STDOUT_CALLBACK"}
         return subprocess.run(
             ["ansible-playbook", PROJECT / name, "-i", inventory, f"-e@{self.scenario}/vars/me.yml", *more, *options],
-            env={**os.environ, **around, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT), **(env or {})},
+            env={**inherited, **around, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT), **(env or {})},
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
