@@ -1,4 +1,4 @@
-"""Shows a run as a person reads it. `ANSIBLE_STDOUT_CALLBACK=default` shows Ansible's own, and so does -v."""
+"""Shows a run as a person reads it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from ansible import constants as C
 from ansible.plugins.callback.default import CallbackModule as Default
 from ansible.utils.color import stringc
+from ansible.utils.display import Display
 
 DOCUMENTATION = """
 name: steps
@@ -19,7 +20,7 @@ description:
     standard error.
   - A step is shown while it takes longer than a second, and when it has changed something.
   - What goes wrong is shown at the end, as the one line that the playbook has for it.
-  - With C(-v) it is Ansible's own default output.
+  - With C(-v) it is Ansible's own default output, as it is with C(ANSIBLE_STDOUT_CALLBACK=default).
 extends_documentation_fragment:
   - default_callback
   - result_format_callback
@@ -28,11 +29,7 @@ extends_documentation_fragment:
 #: How long a step may take before its name is shown, in seconds.
 PATIENCE = 1.0
 #: Their message is written for people, so all else that Ansible knows about the failure is left out.
-SPEAKING = {"ansible.builtin.fail", "ansible.builtin.assert", "fail", "assert"}
-
-
-def _lines(message: Any) -> str:
-    return "\n".join(map(str, message)) if isinstance(message, list) else str(message).rstrip("\n")
+SPEAKING = {"ansible.builtin.fail", "ansible.builtin.assert"}
 
 
 class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types.
@@ -46,110 +43,90 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types.
         self._timer: threading.Timer | None = None
         self._failures: dict[str, str] = {}
 
-    def _tell(self, text: str, color: str | None = None) -> None:
-        self._display.display(text, color=color, stderr=True)
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        """Show what the play is for."""
+        self._play = play
+        self._tell(play.get_name(), C.COLOR_HIGHLIGHT)
 
     def _task_start(self, task: Any, prefix: str | None = None) -> None:
         super()._task_start(task, prefix)
         self._stop_timer()
         # A prompt speaks for itself.
-        if not self._verbose() and not task.action.endswith("pause"):
-            line = stringc(f"... {self._name(task)}", C.COLOR_VERBOSE) + "\n"
+        if task.action != "ansible.builtin.pause":
+            line = stringc(f"... {_name(task)}", C.COLOR_VERBOSE) + "\n"
             # Not by way of Python's files: a lock that this thread holds would stay held in a worker forked just then.
             self._timer = threading.Timer(PATIENCE, os.write, (2, line.encode()))
             self._timer.daemon = True
             self._timer.start()
 
-    def _stop_timer(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-
-    def _verbose(self) -> bool:
-        return bool(self._display.verbosity)
-
-    @staticmethod
-    def _name(task: Any) -> str:
-        return str(task.get_name().rpartition(" | ")[2]).strip()
-
-    def _print_task_banner(self, task: Any) -> None:
-        if self._verbose():
-            super()._print_task_banner(task)
-        else:
-            self._last_task_banner = task._uuid
-
-    def v2_playbook_on_play_start(self, play: Any) -> None:
-        """Show what the play is for."""
-        self._play = play
-        if self._verbose():
-            super().v2_playbook_on_play_start(play)
-        else:
-            self._tell(play.get_name(), C.COLOR_HIGHLIGHT)
-
-    def v2_playbook_on_include(self, included_file: Any) -> None:
-        """Leave out which files a role consists of."""
-        if self._verbose():
-            super().v2_playbook_on_include(included_file)
-
     def v2_runner_on_ok(self, result: Any) -> None:
         """Show a message, or that something has changed."""
         self._stop_timer()
-        if self._verbose():
-            super().v2_runner_on_ok(result)
-            return
         self._handle_warnings_and_exception(result)
         if result.task.action in C._ACTION_DEBUG and "msg" in result.result:
             self._display.display(_lines(result.result["msg"]))
         elif result.result.get("changed"):
-            self._tell(f"changed: {self._name(result.task)}", C.COLOR_CHANGED)
-
-    def v2_runner_item_on_ok(self, result: Any) -> None:
-        """Leave the items to the line of their task."""
-        if self._verbose():
-            super().v2_runner_item_on_ok(result)
-
-    def v2_runner_retry(self, result: Any) -> None:
-        """Leave out the tries: the step's name says how long it may take."""
-        if self._verbose():
-            super().v2_runner_retry(result)
+            self._tell(f"changed: {_name(result.task)}", C.COLOR_CHANGED)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """Keep what went wrong, which a rescue may mend."""
         self._stop_timer()
-        if self._verbose():
-            super().v2_runner_on_failed(result, ignore_errors)
-        elif not ignore_errors:
+        if not ignore_errors:
             self._failures[result.host.get_name()] = self._failure(result)
-
-    def v2_runner_item_on_failed(self, result: Any) -> None:
-        """Leave the items to their task."""
-        if self._verbose():
-            super().v2_runner_item_on_failed(result)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """Keep it, as a failure."""
+        self.v2_runner_on_failed(result, result.task.ignore_unreachable)
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        """Show what went wrong, and how much was done."""
         self._stop_timer()
-        if self._verbose():
-            super().v2_runner_on_unreachable(result)
-        elif not result.task.ignore_unreachable:
-            self._failures[result.host.get_name()] = self._failure(result)
+        for host in sorted(stats.processed):
+            counts = stats.summarize(host)
+            failed = counts["failures"] + counts["unreachable"]
+            if failed:
+                self._tell(self._failures.get(host, ""), C.COLOR_ERROR)
+            color = C.COLOR_ERROR if failed else C.COLOR_CHANGED if counts["changed"] else C.COLOR_OK
+            self._tell(f"{host}: ok={counts['ok']} changed={counts['changed']} failed={failed}", color)
+
+    def _print_task_banner(self, task: Any) -> None:
+        """Leave it out, also above a diff."""
+
+    def v2_playbook_on_include(self, included_file: Any) -> None:
+        """Leave out which files a role consists of."""
+
+    def v2_runner_item_on_ok(self, result: Any) -> None:
+        """Leave the items to their task."""
+
+    def v2_runner_item_on_failed(self, result: Any) -> None:
+        """Leave the items to their task."""
+
+    def v2_runner_retry(self, result: Any) -> None:
+        """Leave out the tries: the step's name says how long they may take."""
+
+    def _stop_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+
+    def _tell(self, text: str, color: str) -> None:
+        self._display.display(text, color=color, stderr=True)
 
     def _failure(self, result: Any) -> str:
         found = result.result
         if result.task.action in SPEAKING:
             items = [item for item in found["results"] if item.get("failed")] if "results" in found else [found]
             return "\n".join(_lines(item.get("msg", "")) for item in items)
-        return f"{self._name(result.task)}: {self._dump_results(found)}"
+        return f"{_name(result.task)}: {self._dump_results(found)}"
 
-    def v2_playbook_on_stats(self, stats: Any) -> None:
-        """Show what went wrong, and how much was done."""
-        self._stop_timer()
-        if self._verbose():
-            super().v2_playbook_on_stats(stats)
-            return
-        for host in sorted(stats.processed):
-            counts = stats.summarize(host)
-            failed = counts["failures"] + counts["unreachable"]
-            if failed and host in self._failures:
-                self._tell(self._failures[host], C.COLOR_ERROR)
-            color = C.COLOR_ERROR if failed else C.COLOR_CHANGED if counts["changed"] else C.COLOR_OK
-            self._tell(f"{host}: ok={counts['ok']} changed={counts['changed']} failed={failed}", color)
+
+def _name(task: Any) -> str:
+    """Return the sentence, without the role and the file that it stands in."""
+    return str(task.get_name().rpartition(" | ")[2]).strip()
+
+
+def _lines(message: Any) -> str:
+    return "\n".join(map(str, message)) if isinstance(message, list) else str(message).rstrip("\n")
+
+
+if Display().verbosity:
+    CallbackModule = Default  # type: ignore[misc]

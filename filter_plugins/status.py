@@ -6,7 +6,19 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-_COLUMNS = ("cluster", "node", "server", "kernels", "used", "memory", "CPU", "endpoint", "tunnel", "certificate")
+_COLUMNS = (
+    "cluster",
+    "node",
+    "server",
+    "kernels",
+    "used",
+    "memory",
+    "CPU",
+    "endpoint",
+    "tunnel",
+    "certificate",
+    "Jupyter",
+)
 
 
 def _ago(seconds: float) -> str:
@@ -59,7 +71,8 @@ def _row(host: dict[str, Any], now: datetime) -> list[str]:
     counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
     used = _ago((now - _time(host["last_activity"])).total_seconds())
     memory, cpu = f"{host['memory'] / 2**20:.0f} MiB", f"{host['cpu']} %"
-    return [host["cluster"], host["node"], since, counts or "none", used, memory, cpu, host["endpoint"], tunnel, until]
+    begin = [host["cluster"], host["node"], since, counts or "none", used, memory, cpu]
+    return [*begin, host["endpoint"], tunnel, until, host["version"]]
 
 
 def status_table(hosts: Sequence[dict[str, Any]], *, now: str | None = None) -> str:

@@ -226,7 +226,7 @@ def test_status_table() -> None:
     ).splitlines()
     assert lines[0].split() == list(_COLUMNS)
     assert "1 busy, 1 idle" in lines[1]
-    assert lines[1].split()[-8:] == ["ago", "300", "MiB", "7", "%", "socket", "open", "2027-01-01"]
+    assert lines[1].split()[-9:] == ["ago", "300", "MiB", "7", "%", "socket", "open", "2027-01-01", "2.21.0"]
     assert lines[2] == "viper    viper-i.mpcdf.mpg.de  none runs"
     assert lines[3] == "cobra    c                     The gateway does not answer, and this is a long line."
     assert lines[1].index("since") == lines[2].index("none")
