@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from typing import Any
 
@@ -65,6 +66,8 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types.
         self._handle_warnings_and_exception(result)
         if result.task.action in C._ACTION_DEBUG and "msg" in result.result:
             self._display.display(_lines(result.result["msg"]))
+            # Where both outputs go to one file, they keep their order.
+            sys.stdout.flush()
         elif result.result.get("changed"):
             self._tell(f"changed: {_name(result.task)}", C.COLOR_CHANGED)
 
