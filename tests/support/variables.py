@@ -44,7 +44,8 @@ def row(name: str, option: dict[str, Any], defaults: dict[str, Any]) -> str:
     """Return the row of one option."""
     kind = option["type"] + (f" of {option['elements']}" if "elements" in option else "")
     if "choices" in option:
-        kind = ", ".join(f"`{choice}`" for choice in option["choices"])
+        some = "list of " if option["type"] == "list" else ""
+        kind = some + ", ".join(f"`{choice}`" for choice in option["choices"])
     value = defaults.get(name, option.get("default"))
     shown = "required" if option.get("required") else "" if value is None else f"`{yaml_text(value)}`"
     words = re.sub(r"C\((.*?)\)", r"`\1`", " ".join(option["description"].split()))
