@@ -87,8 +87,8 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types.
         for host in sorted(stats.processed):
             counts = stats.summarize(host)
             failed = counts["failures"] + counts["unreachable"]
-            if failed:
-                self._tell(self._failures.get(host, ""), C.COLOR_ERROR)
+            if failed and host in self._failures:
+                self._tell(self._failures[host], C.COLOR_ERROR)
             color = C.COLOR_ERROR if failed else C.COLOR_CHANGED if counts["changed"] else C.COLOR_OK
             self._tell(f"{host}: ok={counts['ok']} changed={counts['changed']} failed={failed}", color)
 
@@ -116,9 +116,9 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types.
 
     def _failure(self, result: Any) -> str:
         found = result.result
-        if result.task.action in SPEAKING:
-            items = [item for item in found["results"] if item.get("failed")] if "results" in found else [found]
-            return "\n".join(_lines(item.get("msg", "")) for item in items)
+        items = [item for item in found["results"] if item.get("failed")] if "results" in found else [found]
+        if result.task.action in SPEAKING and all("msg" in item for item in items):
+            return "\n".join(_lines(item["msg"]) for item in items)
         return f"{_name(result.task)}: {self._dump_results(found)}"
 
 
