@@ -82,6 +82,7 @@ def test_logs_are_followed_until_control_c(machines: Machines) -> None:
 def test_short_forms_for_the_shells(machines: Machines) -> None:
     person, _ = machines
     person.write(".config/fish/config.fish", b"# mine, without a newline")
+    person.write(".zshrc", b"# from before UTF-8: caf\xe9\nset -o nobeep")
     before = person.files()
     asked: dict[str, Any] = {"my_user": person.account, "my_aliases": ["bash", "zsh", "fish"]}
     assert "changed=0" not in person.site(**asked)
@@ -97,7 +98,7 @@ def test_short_forms_for_the_shells(machines: Machines) -> None:
     assert person.files() == before
     # With the rest, when all is removed.
     person.site(**{**asked, "my_aliases": ["bash"]})
-    person.run("rm -r .config")
+    person.run("rm -r .config .zshrc")
 
 
 def test_remove_leaves_nothing_on_either(machines: Machines) -> None:
