@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -54,19 +55,24 @@ def status_of(facts: dict[str, Any]) -> dict[str, Any]:
         "started": datetime.fromtimestamp(server["started"], UTC).isoformat(),
     }
     if "error" in answer or not answer:
-        return status | {"problem": f"it does not answer ({answer.get('error', 'not asked')})"}
+        return status | {"problem": f"it does not answer: {answer.get('error', 'not asked')}"}
     return status | {name: answer[name] for name in ("kernels", "last_activity", "memory", "cpu", "version")}
+
+
+def _in_short(message: str) -> str:
+    """Leave out what stands in brackets, which may have brackets in it."""
+    return re.sub(r" \((?:[^()]|\([^()]*\))*\)", "", message)
 
 
 def _row(host: dict[str, Any], now: datetime) -> list[str]:
     if "problem" in host and not host.get("running"):
-        return [host["cluster"], host["node"], host["problem"]]
+        return [host["cluster"], host["node"], _in_short(host["problem"])]
     if not host["running"]:
         return [host["cluster"], host["node"], "none runs"]
     since = f"since {_time(host['started']).astimezone().strftime('%b %d %H:%M')}"
     tunnel, until = "open" if host["tunnel"] else "closed", host["certificate"] or "none"
     if "problem" in host:
-        return [host["cluster"], host["node"], since, host["problem"]]
+        return [host["cluster"], host["node"], since, _in_short(host["problem"])]
     states = [kernel["state"] for kernel in host["kernels"]]
     counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
     used = _ago((now - _time(host["last_activity"])).total_seconds())
@@ -81,6 +87,7 @@ def status_table(hosts: Sequence[dict[str, Any]], *, now: str | None = None) -> 
     Args:
         hosts: for each node what ``status_of`` says, with ``cluster``, ``node``, ``tunnel`` (whether the server answers
             through it) and ``certificate`` (the day of its end); or with ``problem`` alone, where it was not reached.
+            What stands in brackets in a problem is left out.
         now: the time, ISO 8601; the clock's where it is left out.
 
     Returns:

@@ -211,7 +211,7 @@ def test_status_of_a_running_server() -> None:
 
 def test_status_of_one_that_does_not_answer() -> None:
     silent = {"server": {**FACTS["server"], "answer": {"error": "TimeoutError: timed out"}}}
-    assert status_of(silent)["problem"] == "it does not answer (TimeoutError: timed out)"
+    assert status_of(silent)["problem"] == "it does not answer: TimeoutError: timed out"
     assert status_of({"server": {}}) == {"running": False}
 
 
@@ -220,7 +220,7 @@ def test_status_table() -> None:
         [
             {"cluster": "hydra", "node": "h", "tunnel": True, "certificate": "2027-01-01", **status_of(FACTS)},
             {"cluster": "viper", "node": "viper-i.mpcdf.mpg.de", "running": False},
-            {"cluster": "cobra", "node": "c", "problem": "The gateway does not answer, and this is a long line."},
+            {"cluster": "cobra", "node": "c", "problem": "No login (a VPN?): ssh h (ssh: Denied (publickey).)"},
         ],
         now="2026-09-21T16:00:00Z",
     ).splitlines()
@@ -228,5 +228,5 @@ def test_status_table() -> None:
     assert "1 busy, 1 idle" in lines[1]
     assert lines[1].split()[-9:] == ["ago", "300", "MiB", "7", "%", "socket", "open", "2027-01-01", "2.21.0"]
     assert lines[2] == "viper    viper-i.mpcdf.mpg.de  none runs"
-    assert lines[3] == "cobra    c                     The gateway does not answer, and this is a long line."
+    assert lines[3] == "cobra    c                     No login: ssh h"
     assert lines[1].index("since") == lines[2].index("none")
