@@ -9,13 +9,15 @@ from typing import Any
 import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
+#: Of a role all entry points, or one.
 TITLES = {
-    "preflight": "What a cluster's inventory file and your `me.yml` may say",
-    "ssh_tunnel": "Role `ssh_tunnel`",
-    "login_node": "Role `login_node`",
-    "jupyter_config": "Role `jupyter_config`",
-    "tls_cert": "Role `tls_cert`",
-    "screen_session": "Role `screen_session`",
+    ("preflight", "inventory"): "What a cluster's inventory file and your `me.yml` may say",
+    ("preflight", "verbs"): "What a playbook may be told, by `-e`",
+    ("ssh_tunnel", ""): "Role `ssh_tunnel`",
+    ("login_node", ""): "Role `login_node`",
+    ("jupyter_config", ""): "Role `jupyter_config`",
+    ("tls_cert", ""): "Role `tls_cert`",
+    ("screen_session", ""): "Role `screen_session`",
 }
 
 
@@ -29,12 +31,13 @@ def render() -> str:
         "`inventory/group_vars/all/me.yml` or `inventory/group_vars/CLUSTER/me.yml`. The roles' own variables read",
         "these, and seldom need to be set.",
     ]
-    for role, title in TITLES.items():
+    for (role, entry), title in TITLES.items():
         folder = PROJECT / "roles" / role
         specs = yaml.safe_load((folder / "meta" / "argument_specs.yml").read_text())["argument_specs"]
         path = folder / "defaults" / "main.yml"
         defaults = yaml.safe_load(path.read_text()) if path.exists() else {}
-        options = {name: option for entry in specs.values() for name, option in entry.get("options", {}).items()}
+        entries = [specs[entry]] if entry else specs.values()
+        options = {name: option for each in entries for name, option in each.get("options", {}).items()}
         page += ["", f"## {title}", "", "| variable | type | default | what it is |", "| --- | --- | --- | --- |"]
         page += [row(name, option, defaults) for name, option in options.items()]
     return "\n".join(page) + "\n"

@@ -76,14 +76,15 @@ def test_every_default_has_a_sentence(role: str) -> None:
 
 
 def test_the_inventory_s_defaults_are_the_roles_own() -> None:
-    """`my_interface` is auto in the spec, and `| default('auto')` in the role."""
+    """`my_interface` is auto in the spec, and `| default('auto')` in the role; likewise in a playbook."""
     text = "".join((PROJECT / "roles" / role / "defaults" / "main.yml").read_text() for role in ROLES if defaults(role))
+    text += "".join(path.read_text() for path in sorted((PROJECT / "playbooks").glob("*.yml")))
     for name, option in options("preflight").items():
         if "default" in option:
             value = option["default"]
             shown = f"'{value}'" if isinstance(value, str) else str(value).lower()
             assert f"{name} | default({shown})" in text, name
-        assert name in text, f"no role reads {name}"
+        assert name in text, f"nothing reads {name}"
 
 
 @pytest.mark.parametrize("path", sorted(PROJECT.glob("inventory/*.yml")), ids=lambda path: path.stem)

@@ -156,10 +156,26 @@ def test_a_server_that_does_not_answer_is_not_ended_unasked(laptop: Laptop, runn
     try:
         refused = laptop.playbook("playbooks/stop.yml")
         assert f"The server on {NODE} does not say what its kernels do (FileNotFoundError: " in words(refused.stdout)
-        assert "it does not answer (FileNotFoundError: " in laptop.playbook("playbooks/status.yml").stdout
+        assert "it does not answer: FileNotFoundError: " in laptop.playbook("playbooks/status.yml").stdout
     finally:
         laptop.ssh(f"cd {laptop.node_folder}/run && mv hidden.sock jupyter.sock")
     assert laptop.server() == running
+
+
+@pytest.mark.parametrize(
+    ("verb", "told", "message"),
+    [
+        ("status", {"status_format": "yaml"}, 'status_format is "yaml": it is table or json.'),
+        ("status", {"status_fromat": "json"}, "Unknown: status_fromat (did you mean status_format?)."),
+        ("logs", {"logs_lines": "few"}, 'logs_lines is "few": it is a number from 1 to 100000.'),
+        ("logs", {"logs_folow": True}, "Unknown: logs_folow (did you mean logs_follow?)."),
+    ],
+    ids=["form", "misspelled form", "lines", "misspelled following"],
+)
+def test_what_a_verb_cannot_be_told(laptop: Laptop, verb: str, told: dict[str, Any], message: str) -> None:
+    refused = laptop.playbook(f"playbooks/{verb}.yml", **told)
+    assert refused.returncode != 0
+    assert refused.stdout.splitlines()[1].startswith(message)
 
 
 def test_logs(laptop: Laptop, running: str) -> None:
