@@ -39,7 +39,7 @@ def probe_facts(stdout: str, *, mark: str) -> dict[str, Any]:
             f"~/.bashrc there that starts another shell or ends this one. It printed: {said}"
         )
     facts: dict[str, Any] = {
-        "host": "", "user": "", "home": "", "directory": "", "time": 0,
+        "host": "", "user": "", "home": "", "directory": "", "directory_exists": False, "time": 0,
         "modules_failed": [], "jupyter": "", "screen": "", "openssl": "",
         "python": {}, "packages": {}, "sessions": [], "session_ours": "",
         "private": 0, "digests": {}, "password_set": False, "certificate": "", "ca": "", "key_digest": "",
@@ -72,7 +72,7 @@ def _value(name: str, value: str) -> Any:
     if name == "endpoint":
         kind, _, address = value.partition(" ")
         return {"kind": kind, "address": address}
-    if name in {"password_set", "current"}:
+    if name in {"directory_exists", "password_set", "current"}:
         return value == "yes"
     return value
 

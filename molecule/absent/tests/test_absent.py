@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
-from pathlib import Path
 
-from cluster import Laptop, node_home, takes_calls
+from cluster import NODE, Laptop, node_home, takes_calls
 
 
 def laptop_home(laptop: Laptop) -> dict[str, tuple[int, bytes]]:
@@ -43,6 +43,18 @@ def test_check_mode_on_a_fresh_node_and_laptop_predicts_and_changes_nothing(lapt
     assert (node_home("leaver"), laptop_home(laptop)) == (node, here)
 
 
+def test_check_mode_on_a_laptop_that_knows_another_cluster(laptop: Laptop) -> None:
+    laptop.folder.mkdir(mode=0o700)
+    (laptop.folder / "ssh_config").write_text("Host viper-i.mpcdf.mpg.de\n    ProxyJump gate1.mpcdf.mpg.de\n")
+    here = laptop_home(laptop)
+    try:
+        predicted = laptop.playbook("site.yml", "--check")
+        assert predicted.returncode == 0, predicted.stdout
+        assert laptop_home(laptop) == here
+    finally:
+        shutil.rmtree(laptop.folder)
+
+
 def test_absent_leaves_no_trace(laptop: Laptop) -> None:
     node, here, alias = node_home("leaver"), laptop_home(laptop), foreign(laptop)
     assert laptop.playbook("site.yml").returncode == 0
@@ -63,6 +75,9 @@ def test_absent_leaves_no_trace(laptop: Laptop) -> None:
 
 
 def test_absent_again_changes_nothing(laptop: Laptop) -> None:
+    node, here = node_home("leaver"), laptop_home(laptop)
     again = laptop.playbook("playbooks/remove.yml", tls_cert_ca_keep=False)
     assert again.returncode == 0, again.stdout
-    assert not Path(laptop.folder).exists()
+    assert changes(again.stdout) == 0
+    assert f"There is nothing of hydra on {NODE}, nor on this machine." in again.stdout
+    assert (node_home("leaver"), laptop_home(laptop)) == (node, here)

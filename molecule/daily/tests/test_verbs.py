@@ -195,6 +195,7 @@ def test_doctor(laptop: Laptop) -> None:
         "Works: yes",
     ):
         assert finding in shown, finding
+    assert re.search(r"Clock: \d s (ahead of|behind) this machine", shown), shown
     shown = words(laptop.playbook("playbooks/doctor.yml", cluster_modules=[]).stdout)
     assert f"Works: no. There is no `jupyter` on {NODE}." in shown
 
