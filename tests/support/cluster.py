@@ -16,6 +16,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 NODE = "hydra08i.rzg.mpg.de"
 GATEWAY = "gate.rzg.mpg.de"
 TESTBED = PROJECT / ".test"
+#: The playbooks that end where the node cannot be reached. `status` has a line for it, `disconnect` needs no node.
+VERBS = sorted({path.stem for path in PROJECT.glob("playbooks/*.yml")} - {"status", "disconnect"})
 
 
 class Laptop:

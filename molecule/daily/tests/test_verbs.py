@@ -7,17 +7,29 @@ import re
 import socket
 import ssl
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from browser import Browser
-from cluster import GATEWAY, NODE, Laptop, node_root, takes_calls
+from cluster import GATEWAY, NODE, VERBS, Laptop, node_root, takes_calls
 
 
 def words(printed: str) -> str:
     """Join what Ansible has folded."""
     return " ".join(printed.split())
+
+
+@pytest.fixture
+def node_down(laptop: Laptop) -> Iterator[None]:
+    """A node whose sshd nobody finds."""
+    config = laptop.ssh_config.read_text()
+    ours, begin, theirs = config.partition("# BEGIN of the test cluster")
+    laptop.ssh_config.write_text(f"{ours}Host {NODE}\n    Port 1\n{begin}{theirs}")
+    yield
+    laptop.ssh_config.write_text(config)
 
 
 @pytest.fixture
@@ -222,10 +234,21 @@ def test_renew(laptop: Laptop, running: str) -> None:
     before = laptop.ssh(f"cat {laptop.node_folder}/server.crt")
     renewed = laptop.playbook("playbooks/renew.yml")
     assert renewed.returncode == 0, renewed.stdout
+    assert f"Its authority, which your browsers have to trust: {laptop.authority}" in renewed.stdout
     new = laptop.ssh(f"cat {laptop.node_folder}/server.crt")
     assert new != before
     assert laptop.server() == running
     assert ssl.get_server_certificate(("127.0.0.1", 9886)) == new
+
+
+@pytest.mark.parametrize("verb", [*VERBS, "status"])
+def test_a_node_that_is_down(laptop: Laptop, running: str, node_down: None, verb: str) -> None:
+    begun = time.monotonic()
+    said = laptop.playbook(f"playbooks/{verb}.yml", my_browser=False)
+    assert time.monotonic() - begun < 15
+    assert (said.returncode == 0) == (verb == "status")
+    problem = f"The gateway {GATEWAY} lets you in, but {NODE} cannot be reached from it. The node may be down: "
+    assert len([line for line in said.stdout.splitlines() if problem in line]) == 1, said.stdout
 
 
 def test_without_a_server(laptop: Laptop, running: str) -> None:
@@ -243,8 +266,8 @@ def test_without_a_server(laptop: Laptop, running: str) -> None:
 
 def test_before_there_is_anything(laptop: Laptop) -> None:
     assert laptop.playbook("playbooks/remove.yml", tls_cert_ca_keep=False).returncode == 0
-    for playbook in ("playbooks/connect.yml", "playbooks/password.yml"):
-        refused = laptop.playbook(playbook, my_browser=False)
+    for verb in ("connect", "password", "renew"):
+        refused = laptop.playbook(f"playbooks/{verb}.yml", my_browser=False)
         assert refused.returncode != 0
         assert f"There is no server of yours on {NODE} yet: ansible-playbook site.yml -l hydra" in words(refused.stdout)
 
