@@ -12,7 +12,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 #: Of a role all entry points, or one.
 TITLES = {
     ("preflight", "inventory"): "What a cluster's inventory file and your `me.yml` may say",
-    ("preflight", "verbs"): "What a playbook may be told, by `-e`",
+    ("preflight", "playbooks"): "What a playbook may be told, by `-e`",
     ("ssh_tunnel", ""): "Role `ssh_tunnel`",
     ("login_node", ""): "Role `login_node`",
     ("jupyter_config", ""): "Role `jupyter_config`",
