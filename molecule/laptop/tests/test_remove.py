@@ -19,3 +19,11 @@ def test_remove_gives_back_the_ssh_config(request: pytest.FixtureRequest, name: 
     if name == "symlink":
         assert person.run("readlink ~/.ssh/config") == "../dotfiles/ssh/config\n"
     assert person.resolve("elsewhere") == person.foreign
+
+
+def test_another_folder_is_the_only_one(crlf: Person) -> None:
+    before = crlf.files()
+    crlf.site("playbooks/doctor.yml", my_folder="~/elsewhere")
+    assert crlf.run("test -d elsewhere && test ! -e .jupyter-cluster && echo alone") == "alone\n"
+    crlf.site("playbooks/remove.yml", my_folder="~/elsewhere")
+    assert crlf.files() == before
