@@ -1,6 +1,6 @@
-"""Say which of ssh's shared connections are open: connections.py SSH... -- HOST...
+"""Say which of ssh's shared connections are open, and close the dead ones: connections.py SSH... -- HOST...
 
-Prints a JSON object of the hosts: `open`, `closed`, or `dead`, which is one that looks open and answers nothing more.
+Prints a JSON object of the hosts: `open`, `closed`, or `dead`, which is one that looked open and answered nothing more.
 
 `ssh -O check` only asks whether the process is there, which on a dead network it is for a minute yet. So this asks the
 host itself for something that it refuses: a connection to a port where nobody listens. That needs no session, which
@@ -10,6 +10,7 @@ its way to the host is a program that fails.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -32,6 +33,9 @@ def state(ssh: list[str], host: str) -> str:
             check=False,
         )
     except subprocess.TimeoutExpired:
+        # It may have ended by itself in between, or stand still itself.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run([*ssh, "-O", "exit", host], capture_output=True, timeout=PATIENCE, check=False)
         return "dead"
     return "open" if asked.returncode == 0 or b"orwarding" in asked.stderr else "closed"
 
