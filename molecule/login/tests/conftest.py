@@ -77,3 +77,14 @@ def own() -> Person:
     person = Person("own", 2116, 9896, VIPER)
     person.begin(config=OWN)
     return person
+
+
+@pytest.fixture(scope="session")
+def hashed() -> TokenPerson:
+    """Somebody whose own connections have hashed names, and whom prompts await."""
+    person = TokenPerson("hashed", 2117, 9897, VIPER)
+    person.begin(
+        config="Host *\n    ControlMaster auto\n    ControlPath ~/.ssh/%C\n    ControlPersist 600\n",
+        names=("viper-i.mpcdf.mpg.de",),
+    )
+    return person

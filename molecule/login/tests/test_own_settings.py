@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from laptop_container import Person
-from viper import GATE1, GATE2, STAND_IN
+from laptop_container import Person, TokenPerson
+from viper import GATE1, GATE2, ONE_EACH, STAND_IN, log_in_first, words
 
 
 def test_own_proxy_and_own_connections_are_kept(own: Person) -> None:
@@ -44,3 +44,11 @@ def test_a_proxy_for_every_host_is_the_way_out(own: Person) -> None:
     assert own.effective(GATE1)["proxycommand"] == ["nc %h %p"]
     assert own.effective("viper-i.mpcdf.mpg.de")["proxyjump"] == [GATE1]
     assert "proxycommand" not in own.effective("viper-i.mpcdf.mpg.de")
+
+
+def test_own_connections_named_by_the_way_to_the_host(hashed: TokenPerson) -> None:
+    """Newer OpenSSH does that by %C: whoever goes there without the way would not find them."""
+    assert log_in_first(hashed) in words(hashed.site(check=False, my_user=hashed.account, **STAND_IN))
+    hashed.log_in(GATE1)
+    assert "Works:    yes" in hashed.site("playbooks/doctor.yml", my_user=hashed.account, **STAND_IN)
+    assert hashed.logins() == ONE_EACH

@@ -19,34 +19,41 @@ from concurrent.futures import ThreadPoolExecutor
 #: How long a host may take to answer, in seconds.
 PATIENCE = 2.5
 
-QUESTION = ("-o", "ProxyCommand=false", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "-W", "localhost:1")
+#: ssh logs in by itself where a connection ends while it is asked, even to end it.
+NO_LOGIN = ("-o", "ProxyCommand=false", "-o", "BatchMode=yes")
 
 
 def state(ssh: list[str], host: str) -> str:
     """Ask one host."""
     try:
         asked = subprocess.run(
-            [*ssh, *QUESTION, host],
+            [*ssh, *NO_LOGIN, "-o", "LogLevel=ERROR", "-W", "localhost:1", host],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=PATIENCE,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        # It may have ended by itself in between, or stand still itself.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            subprocess.run([*ssh, "-O", "exit", host], capture_output=True, timeout=PATIENCE, check=False)
         return "dead"
     return "open" if asked.returncode == 0 or b"orwarding" in asked.stderr else "closed"
 
 
+def close(ssh: list[str], host: str) -> None:
+    """Close a dead one, which may have ended in between, or stand still itself."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run([*ssh, *NO_LOGIN, "-O", "exit", host], capture_output=True, timeout=PATIENCE, check=False)
+
+
 def main() -> None:
-    """Ask all hosts at the same time."""
+    """Ask all hosts at the same time; close one after the other, in their order."""
     separator = sys.argv.index("--")
     ssh, hosts = sys.argv[1:separator], sys.argv[separator + 1 :]
     with ThreadPoolExecutor(len(hosts)) as pool:
-        states = pool.map(lambda host: state(ssh, host), hosts)
-        json.dump(dict(zip(hosts, states, strict=True)), sys.stdout)
+        states = dict(zip(hosts, pool.map(lambda host: state(ssh, host), hosts), strict=True))
+    for host in hosts:
+        if states[host] == "dead":
+            close(ssh, host)
+    json.dump(states, sys.stdout)
 
 
 if __name__ == "__main__":
