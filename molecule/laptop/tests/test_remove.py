@@ -22,8 +22,10 @@ def test_remove_gives_back_the_ssh_config(request: pytest.FixtureRequest, name: 
 
 
 def test_another_folder_is_the_only_one(crlf: Person) -> None:
+    # With something of the person's own in it, which is no file.
+    crlf.run("mkdir -p elsewhere/mine")
     before = crlf.files()
     crlf.site("playbooks/doctor.yml", my_folder="~/elsewhere")
-    assert crlf.run("test -d elsewhere && test ! -e .jupyter-cluster && echo alone") == "alone\n"
+    assert crlf.run("test -d elsewhere/cm && test ! -e .jupyter-cluster && echo alone") == "alone\n"
     crlf.site("playbooks/remove.yml", my_folder="~/elsewhere")
     assert crlf.files() == before
