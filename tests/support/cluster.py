@@ -81,10 +81,17 @@ class Laptop:
             check=False,
         )
 
+    def servers(self) -> list[str]:
+        """Return the process numbers of all servers that run, whatever any record says."""
+        mine = f"-e--config={self.node_folder}/jupyter_server_config.py"
+        found = self.ssh(f"grep -slzxF {mine} /proc/[0-9]*/cmdline || true").split()
+        return [path.split("/")[2] for path in found]
+
     def server(self) -> str:
         """Return the server's process number, or an empty string where none runs."""
-        pid = self.ssh(f"cat {self.node_folder}/run/pid 2>/dev/null || true").strip()
-        return pid if pid and self.ssh(f"test -e /proc/{pid} && echo yes || true").strip() else ""
+        found = self.servers()
+        assert len(found) < 2, found
+        return found[0] if found else ""
 
     def browser(self) -> Browser:
         """Return a browser that has not logged in."""
@@ -102,6 +109,12 @@ def node_root(command: str, host: str = "hydra08i") -> str:
     """Run a command on a host as root, as only the test cluster's owner can; return what it prints."""
     argv = ["podman", "exec", f"jupyter-test-{host}", "sh", "-c", command]
     return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def node_write(path: str, text: str, host: str = "hydra08i") -> None:
+    """Write a file on a host as root, whatever is in it, for everybody to read."""
+    argv = ["podman", "exec", "-i", f"jupyter-test-{host}", "sh", "-c", f"cat >{path} && chmod 644 {path}"]
+    subprocess.run(argv, input=text, text=True, timeout=60, check=True)
 
 
 def node_home(account: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
@@ -21,6 +22,13 @@ def probe(*lines: str) -> str:
     return "\n".join(["Welcome!", f"{MARK} begin", *lines, f"{MARK} end", "Bye"])
 
 
+NODE = "hydra08i.example.org"
+
+
+def coded(*words: str) -> str:
+    return base64.b64encode("\0".join(words).encode()).decode()
+
+
 def test_probe_facts_are_typed_and_nested() -> None:
     facts = probe_facts(
         probe(
@@ -32,13 +40,12 @@ def test_probe_facts_are_typed_and_nested() -> None:
             "sessions\t12.jupyter",
             "sessions\t13.jupyter",
             "password_set\tyes",
-            f"certificate\t{base64.b64encode(b'PEM').decode()}",
+            f"certificate\t{coded('PEM')}",
             "digests.launch\tabc",
-            "server.pid\t4711",
-            "server.endpoint\tsocket /home/me/a b.sock",
-            "server.current\tyes",
+            "what a job of a login script prints\t1",
         ),
         mark=MARK,
+        node=NODE,
     )
     assert facts["host"] == "hydra08i.example.org"
     assert facts["time"] == 1795480000
@@ -49,32 +56,91 @@ def test_probe_facts_are_typed_and_nested() -> None:
     assert facts["password_set"] is True
     assert facts["certificate"] == "PEM"
     assert facts["digests"] == {"launch": "abc"}
-    assert facts["server"] == {
-        "pid": 4711,
-        "endpoint": {"kind": "socket", "address": "/home/me/a b.sock"},
-        "current": True,
-    }
+    assert facts["server"] == {}
     assert facts["screen"] == ""
 
 
+def one_server(*options: str, pid: int = 4711, parent: int = 1, records: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The facts of a server that runs with these options, as of 100 s after its start."""
+    words = coded("python", "/f/serve.py", "start", "report", "digest", "lab", *options)
+    facts = probe_facts(
+        probe(
+            "time\t1795480000",
+            "directory\t/f",
+            "files\tdigest",
+            "ticks\t1100.00 100",
+            f"processes\t{pid} {parent} 100000 {words} {coded('9.jupyter')}",
+            *records,
+        ),
+        mark=MARK,
+        node=NODE,
+    )
+    return dict(facts["server"])
+
+
+@pytest.mark.parametrize(
+    ("options", "endpoint"),
+    [
+        (["--ServerApp.sock=/home/me/a b.sock", "--ServerApp.port=8888"], ("socket", "/home/me/a b.sock")),
+        (["--ServerApp.sock=", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=9876"], ("loopback", "127.0.0.1:9876")),
+        (["--ServerApp.sock=", "--ServerApp.ip=0.0.0.0", "--ServerApp.port=9876"], ("network", f"{NODE}:9876")),
+    ],
+    ids=["socket", "loopback", "network"],
+)
+def test_a_server_is_known_by_its_command_line(options: list[str], endpoint: tuple[str, str]) -> None:
+    assert one_server(*options) == {
+        "pid": 4711,
+        "started": 1795479900,
+        "endpoint": dict(zip(("kind", "address"), endpoint, strict=True)),
+        "current": True,
+        "session": "9.jupyter",
+    }
+
+
+@pytest.mark.parametrize("lock", ["", "garbage", "hydra boot 1 1", "hydra boot x 1", "\0\0\0\0", "hydra boot 4711 1"])
+@pytest.mark.parametrize("endpoint", ["", "garbage", "socket", "pipe /x"])
+def test_whatever_is_in_a_record_the_server_is_the_same(lock: str, endpoint: str) -> None:
+    records = (f"lock\t{coded(lock)}", f"endpoint_record\t{endpoint}", "session_record\t12.other")
+    found = one_server("--ServerApp.sock=/f/run/jupyter.sock", records=records)
+    assert found == one_server("--ServerApp.sock=/f/run/jupyter.sock")
+
+
+def test_a_server_of_an_older_version_is_known_by_its_record() -> None:
+    records = ("endpoint_record\tloopback 127.0.0.1:9876",)
+    assert one_server(records=records)["endpoint"] == {"kind": "loopback", "address": "127.0.0.1:9876"}
+    assert one_server()["endpoint"] == {"kind": "socket", "address": "/f/run/jupyter.sock"}
+
+
+def test_of_two_servers_the_one_that_has_the_lock_counts_and_a_child_is_none() -> None:
+    second = coded("python", "/f/serve.py", "--ServerApp.sock=/second")
+    records = (
+        f"processes\t4712 1 100001 {second} {coded('')}",
+        f"processes\t4713 4712 100002 {second} {coded('')}",
+        f"lock\t{coded('hydra boot 4712 100001')}",
+    )
+    assert one_server("--ServerApp.sock=/first", records=records)["pid"] == 4712
+    assert one_server("--ServerApp.sock=/first", records=records[:2])["pid"] == 4711
+
+
 def test_probe_facts_of_a_terminal_s_line_ends() -> None:
-    assert probe_facts(probe("user\tme").replace("\n", "\r\n"), mark=MARK)["user"] == "me"
+    assert probe_facts(probe("user\tme").replace("\n", "\r\n"), mark=MARK, node=NODE)["user"] == "me"
 
 
 @pytest.mark.parametrize("stdout", ["", "Your account has expired.", f"{MARK} begin\nuser\tme\n"])
 def test_a_probe_that_is_not_whole_is_an_error(stdout: str) -> None:
     said = " / ".join(stdout.split("\n")).strip(" /") or "nothing"
     with pytest.raises(AnsibleFilterError) as caught:
-        probe_facts(stdout, mark=MARK)
+        probe_facts(stdout, mark=MARK, node=NODE)
     assert str(caught.value) == (
         "The login shell on the node did not run the probe to its end. Look for a line in ~/.bash_profile or ~/.bashrc "
-        f"there that starts another shell or ends this one. It printed: {said}"
+        "there that starts another shell, waits for an answer, ends this one, or leaves something in the background "
+        f"that still prints here. It printed: {said}"
     )
 
 
 @given(st.text())
 def test_whatever_a_login_script_prints_is_ignored(noise: str) -> None:
-    assert probe_facts(f"{noise}\n{probe('user' + chr(9) + 'me')}\n{noise}", mark=MARK)["user"] == "me"
+    assert probe_facts(f"{noise}\n{probe('user' + chr(9) + 'me')}\n{noise}", mark=MARK, node=NODE)["user"] == "me"
 
 
 @pytest.mark.parametrize(

@@ -6,22 +6,6 @@ import pytest
 from cluster import Laptop, takes_calls
 
 
-@pytest.fixture
-def stopped(laptop: Laptop) -> None:
-    """No server runs."""
-    if laptop.server():
-        assert laptop.playbook("playbooks/stop.yml").returncode == 0
-        assert laptop.server() == ""
-
-
-@pytest.fixture
-def running(laptop: Laptop) -> str:
-    """A server runs; its process number."""
-    if not laptop.server():
-        assert laptop.playbook("site.yml").returncode == 0
-    return laptop.server()
-
-
 def test_the_home_has_one_folder_more(laptop: Laptop) -> None:
     new = {".jupyter-cluster", ".ipython", ".jupyter", ".local", ".cache", ".config", ".ssh"}
     made = set(laptop.ssh("ls -A").split()) - {".bash_logout", ".bashrc", ".profile"}
@@ -92,27 +76,6 @@ def test_another_window_in_our_session_outlives_the_server(laptop: Laptop) -> No
     assert laptop.server() != ""
     assert laptop.ssh("screen -ls | grep -o '[0-9]*[.]jupyter'").strip() == session
     laptop.ssh("pkill -u fresh -x sleep")
-
-
-@pytest.mark.usefixtures("stopped")
-@pytest.mark.parametrize(
-    ("file", "harm", "said"),
-    [
-        ("jupyter_server_config.py", "sed -i '$d'", "is not whole."),
-        ("jupyter_server_config.py", "rm", "is not whole."),
-        ("password_hash", "truncate -s 0", "is missing."),
-        ("server.key", "rm", "is missing."),
-    ],
-    ids=["cut short", "no configuration", "no password", "no key"],
-)
-def test_the_launcher_starts_nothing_that_is_open(laptop: Laptop, file: str, harm: str, said: str) -> None:
-    laptop.ssh(
-        f"cd {laptop.node_folder} && cp -p {file} run/saved && {harm} {file}"
-        f" && {{ ./launch </dev/null >/dev/null 2>&1; mv run/saved {file}; }}"
-    )
-    log = laptop.ssh(f"cat {laptop.node_folder}/jupyter.log")
-    assert f"Not started: {laptop.node_folder}/{file} {said} Run the playbook again." in log
-    assert "is running at" not in log
 
 
 @pytest.mark.usefixtures("stopped")

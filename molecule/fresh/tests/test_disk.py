@@ -1,0 +1,97 @@
+"""A home that is full, cannot be written, or runs no programs; a screen without its folder; and modes that went wrong."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+from cluster import Laptop, node_root
+
+
+@contextlib.contextmanager
+def mounted(laptop: Laptop, options: str, fill: str = "") -> Iterator[None]:
+    """Put the account's home on a disk of its own, which then changes."""
+    home = f"/home/{laptop.account}"
+    node_root(f"mkdir -p /srv/disk && mount -t tmpfs -o size=8m,mode=755 none /srv/disk && cp -a {home} /srv/disk/")
+    node_root(f"mount --bind /srv/disk/{laptop.account} {home}")
+    try:
+        node_root(f"{fill or 'true'}; mount -o remount,{options} /srv/disk; mount -o remount,bind,{options} {home}")
+        yield
+    finally:
+        node_root(f"umount -l {home}; umount -l /srv/disk; rmdir /srv/disk")
+
+
+def test_a_home_that_runs_no_programs(laptop: Laptop, stopped: None) -> None:
+    with mounted(laptop, "noexec"):
+        done = laptop.playbook("site.yml")
+        assert done.returncode == 0, done.stdout
+        assert laptop.browser().login(laptop.password)
+        assert laptop.playbook("playbooks/stop.yml").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "fill", "cause"),
+    [
+        ("rw", "dd if=/dev/zero of=/srv/disk/fill bs=4k 2>/dev/null", "No space left on device"),
+        ("ro", "", "Read-only file system"),
+    ],
+    ids=["full", "read-only"],
+)
+def test_a_home_that_takes_nothing(laptop: Laptop, running: str, options: str, fill: str, cause: str) -> None:
+    """One line says so, with the cause; and the server that runs stays reachable."""
+    with mounted(laptop, options, fill):
+        for verb in ("site.yml", "playbooks/password.yml", "playbooks/renew.yml"):
+            refused = laptop.playbook(verb, my_password="another horse battery staple")
+            assert refused.returncode != 0
+            assert (
+                f"Nothing can be written in {laptop.node_folder} on hydra08i.rzg.mpg.de: {cause}. Make room there"
+            ) in " ".join(refused.stdout.split())
+            assert len(refused.stdout.splitlines()) < 12
+        connected = laptop.playbook("playbooks/connect.yml", my_browser=False)
+        assert connected.returncode == 0, connected.stdout
+        assert "idle" in laptop.playbook("playbooks/status.yml").stdout or laptop.servers() == [running]
+        assert "Works:    no. Nothing" not in laptop.playbook("playbooks/doctor.yml").stdout
+    assert laptop.servers() == [running]
+
+
+def test_a_server_on_a_full_disk_goes_on_and_so_does_its_log(laptop: Laptop, stopped: None) -> None:
+    with mounted(laptop, "rw"):
+        assert laptop.playbook("site.yml").returncode == 0
+        browser = laptop.browser()
+        assert browser.login(laptop.password)
+        kernel = browser.api("kernels", {"name": "python3"}, "POST")["id"]
+        node_root("dd if=/dev/zero of=/srv/disk/fill bs=4k 2>/dev/null || true")
+        for _ in range(3):
+            assert browser.run(kernel, "import os; os.write(2, b'y' * 65536); print(1)") == "1\n"
+        node_root("rm /srv/disk/fill")
+        browser.run(kernel, "os.write(2, b'after that\\n')")
+        log = laptop.ssh(f"cat {laptop.node_folder}/jupyter.log")
+        assert "bytes are missing here: nothing could be written." in log
+        assert "after that" in log
+        assert laptop.playbook("playbooks/stop.yml").returncode == 0
+
+
+def test_a_screen_without_its_folder_is_named(laptop: Laptop, stopped: None) -> None:
+    node_root("mv /run/screen /run/screen.kept && mkdir -m 0755 /run/screen")
+    try:
+        refused = laptop.playbook("site.yml")
+    finally:
+        node_root("rmdir /run/screen && mv /run/screen.kept /run/screen")
+    assert refused.returncode != 0
+    said = " ".join(refused.stdout.split())
+    assert "screen does not start: " in said
+    assert "set SCREENDIR to a private folder (mode 0700) of yours in your ~/.bash_profile." in said
+    assert len(refused.stdout.splitlines()) < 12
+
+
+@pytest.mark.parametrize("mode", ["000", "777"])
+def test_wrong_modes_heal(laptop: Laptop, stopped: None, mode: str) -> None:
+    files = "launch serve.py jupyter_server_config.py password_hash server.key"
+    laptop.ssh(f"cd {laptop.node_folder} && chmod {mode} {files}")
+    healed = laptop.playbook("site.yml")
+    assert healed.returncode == 0, healed.stdout
+    modes = laptop.ssh(f"cd {laptop.node_folder} && stat -c %a {files}").split()
+    assert all(mode in ("600", "700") for mode in modes), modes
+    assert laptop.browser().login(laptop.password)
+    assert "changed=0" in laptop.playbook("site.yml").stdout

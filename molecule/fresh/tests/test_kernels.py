@@ -1,0 +1,102 @@
+"""Kernels start, whatever the home's name, and have their sockets in a private place on the node."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from cluster import Laptop, node_root
+
+
+def place(laptop: Laptop) -> str:
+    """The private place on the node."""
+    return f"/tmp/jupyter-cluster-{laptop.ssh('id -u').strip()}"
+
+
+def test_a_kernel_s_sockets_are_in_the_private_place_and_nobody_else_s(laptop: Laptop, running: str) -> None:
+    browser = laptop.browser()
+    assert browser.login(laptop.password)
+    kernel = browser.api("kernels", {"name": "python3"}, "POST")["id"]
+    assert browser.run(kernel, "print(6 * 7)") == "42\n"
+    folder = place(laptop)
+    assert laptop.ssh(f"stat -c '%U %a' {folder}").split()[0] == laptop.account
+    assert laptop.ssh(f"stat -c %A {folder}")[:10] in ("drwx------", "drwx-----T")
+    names = laptop.ssh(f"ls {folder}").split()
+    assert {f"kernel-{kernel}.json", f"kernel-{kernel}-ipc-1"} <= set(names)
+    assert json.loads(laptop.ssh(f"cat {folder}/kernel-{kernel}.json"))["transport"] == "ipc"
+    assert node_root(f"su daily -c 'ls {folder}' 2>&1 || true").strip().endswith("Permission denied")
+    # The cookies' secret stays where a reboot does not end every login.
+    assert "jupyter_cookie_secret" in laptop.ssh(f"ls {laptop.node_folder}/run")
+    assert "jupyter_cookie_secret" not in names
+    browser.api(f"kernels/{kernel}", method="DELETE")
+
+
+def test_the_place_ends_with_the_server(laptop: Laptop, running: str) -> None:
+    assert laptop.ssh(f"test -d {place(laptop)} && echo there") == "there\n"
+    assert laptop.playbook("playbooks/stop.yml").returncode == 0
+    assert laptop.ssh(f"test -e {place(laptop)} || echo gone") == "gone\n"
+
+
+def test_those_who_tidy_up_leave_the_place_alone(laptop: Laptop, running: str) -> None:
+    """systemd-tmpfiles, by its own rule for /tmp, with everything a year old."""
+    browser = laptop.browser()
+    assert browser.login(laptop.password)
+    kernel = browser.api("kernels", {"name": "python3"}, "POST")["id"]
+    folder = place(laptop)
+    node_root(f"find {folder} -exec touch -h -d '1 year ago' {{}} +")
+    node_root("printf 'd /tmp 1777 root root 1m\\n' >/tmp/rule.conf && systemd-tmpfiles --clean /tmp/rule.conf")
+    assert f"kernel-{kernel}.json" in laptop.ssh(f"ls {folder}")
+    assert browser.run(kernel, "print(6 * 7)") == "42\n"
+    browser.api(f"kernels/{kernel}", method="DELETE")
+
+
+def test_a_foreign_folder_in_its_place_is_passed_by(laptop: Laptop, stopped: None) -> None:
+    folder = place(laptop)
+    node_root(f"rm -rf {folder} && mkdir -m 0777 {folder} && chown daily {folder}")
+    try:
+        assert laptop.playbook("site.yml").returncode == 0
+        browser = laptop.browser()
+        assert browser.login(laptop.password)
+        kernel = browser.api("kernels", {"name": "python3"}, "POST")["id"]
+        assert browser.run(kernel, "print(6 * 7)") == "42\n"
+        assert f"kernel-{kernel}.json" in laptop.ssh(f"ls /var{folder}")
+        assert node_root(f"ls -A {folder}") == ""
+    finally:
+        laptop.playbook("playbooks/stop.yml", screen_session_end_busy=True)
+        node_root(f"rm -rf {folder}")
+    assert laptop.playbook("site.yml").returncode == 0
+
+
+def test_a_kernel_that_cannot_speak_ipc_gets_ports_by_its_name(laptop: Laptop, stopped: None) -> None:
+    """A kernelspec of another name, whose kernel is IPython's: what counts is the name."""
+    spec = {"argv": ["/opt/anaconda3/bin/python3", "-m", "ipykernel", "-f", "{connection_file}"], "display_name": "Deno"}
+    laptop.ssh(
+        f"mkdir -p .local/share/jupyter/kernels/deno && echo '{json.dumps(spec)}' >.local/share/jupyter/kernels/deno/kernel.json"
+    )
+    try:
+        told = laptop.playbook("site.yml", my_tcp_kernels=["deno"])
+        assert told.returncode == 0, told.stdout
+        assert re.search(r"deno.* ports on the node's loopback", " ".join(told.stdout.split()))
+        browser = laptop.browser()
+        assert browser.login(laptop.password)
+        for name, transport in (("deno", "tcp"), ("python3", "ipc")):
+            kernel = browser.api("kernels", {"name": name}, "POST")["id"]
+            assert browser.run(kernel, "print(6 * 7)") == "42\n"
+            assert json.loads(laptop.ssh(f"cat {place(laptop)}/kernel-{kernel}.json"))["transport"] == transport
+            browser.api(f"kernels/{kernel}", method="DELETE")
+    finally:
+        laptop.ssh("rm -r .local/share/jupyter/kernels/deno")
+        laptop.playbook("playbooks/stop.yml", screen_session_end_busy=True)
+
+
+def test_the_log_has_a_bound_however_much_a_kernel_prints(laptop: Laptop, running: str) -> None:
+    browser = laptop.browser()
+    assert browser.login(laptop.password)
+    kernel = browser.api("kernels", {"name": "python3"}, "POST")["id"]
+    printed = "import os; [os.write(2, b'x' * 65536) for _ in range(16 * 40)]; os.write(2, b'the last line\\n')"
+    browser.run(kernel, printed)
+    sizes = [int(size) for size in laptop.ssh(f"stat -c %s {laptop.node_folder}/jupyter.log*").split()]
+    assert len(sizes) == 2
+    assert max(sizes) <= 10 * 2**20
+    assert "the last line" in laptop.ssh(f"tail -c 100 {laptop.node_folder}/jupyter.log")
+    browser.api(f"kernels/{kernel}", method="DELETE")

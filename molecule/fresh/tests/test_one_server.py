@@ -1,0 +1,103 @@
+"""One server, whatever happens at the same time, and whatever stands in its records."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from cluster import Laptop, node_root
+
+
+def test_two_runs_at_the_same_time_leave_one_server_that_every_verb_finds(laptop: Laptop, stopped: None) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        runs = list(pool.map(lambda _: laptop.playbook("site.yml"), range(2)))
+    assert [run.returncode for run in runs] == [0, 0], runs[0].stdout + runs[1].stdout
+    (server,) = laptop.servers()
+    assert laptop.browser().login(laptop.password)
+    table = laptop.playbook("playbooks/status.yml", errors=subprocess.DEVNULL, status_format="json").stdout
+    assert [one["pid"] for one in json.loads(table)] == [int(server)]
+    assert laptop.playbook("playbooks/stop.yml").returncode == 0
+    assert laptop.servers() == []
+
+
+def test_six_starts_at_the_same_time_leave_one_server(laptop: Laptop, stopped: None) -> None:
+    """Of the launcher alone, as a double click is. None of the five others touches what the first has written."""
+    launch = f"setsid sh {laptop.node_folder}/launch start-$i ~/report-$i </dev/null >/dev/null 2>&1 &"
+    laptop.ssh(f"cd; for i in 1 2 3 4 5 6; do {launch} done; sleep 8")
+    (server,) = laptop.servers()
+    try:
+        assert server in laptop.ssh(f"cat {laptop.node_folder}/run/lock").split()
+        refused = laptop.ssh("cat report-*; rm report-*").splitlines()
+        assert refused.count(f"Not started: The server runs already, as process {server}.") == 5
+        assert laptop.ssh(f"grep -c '^Start ' {laptop.node_folder}/jupyter.log") == "1\n"
+    finally:
+        assert laptop.playbook("playbooks/stop.yml").returncode == 0
+    assert laptop.servers() == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "\\n", "garbage", "-1", "1", "\\0\\377\\n", "hydra08i x 1 1\\n", "hydra08i $(cat /proc/sys/kernel/random/boot_id) 1 1"],
+    ids=["empty", "a newline", "garbage", "minus one", "init", "binary", "another boot", "a foreign process"],
+)
+def test_whatever_stands_in_the_records_the_server_is_found(laptop: Laptop, running: str, content: str) -> None:
+    laptop.ssh(f'for file in lock session pid endpoint started_with; do printf "{content}" >run.$file; done')
+    laptop.ssh(f"for file in lock session pid endpoint started_with; do mv run.$file {laptop.node_folder}/run/$file; done")
+    again = laptop.playbook("site.yml")
+    assert again.returncode == 0, again.stdout
+    assert "changed=0" in again.stdout
+    assert laptop.servers() == [running]
+    stopped = laptop.playbook("playbooks/stop.yml")
+    assert stopped.returncode == 0, stopped.stdout
+    assert laptop.servers() == []
+    started = laptop.playbook("site.yml")
+    assert started.returncode == 0, started.stdout
+    assert laptop.browser().login(laptop.password)
+
+
+def test_a_lock_that_another_node_holds_is_respected_and_named(laptop: Laptop, stopped: None) -> None:
+    laptop.ssh(f"echo login02 boot 1 1 >{laptop.node_folder}/run/lock")
+    try:
+        refused = laptop.playbook("site.yml")
+        assert refused.returncode != 0
+        assert f"{laptop.node_folder}/run/lock is held on login02, where this node cannot look." in refused.stdout
+        assert laptop.servers() == []
+    finally:
+        laptop.ssh(f"rm {laptop.node_folder}/run/lock")
+
+
+def test_a_start_that_fails_ends_what_it_has_started(laptop: Laptop, stopped: None) -> None:
+    """Something else answers at the endpoint: the server that cannot prove itself is ended, and its log is shown."""
+    laptop.ssh("mkdir -p .jupyter; echo 'import time; time.sleep(9999)' >.jupyter/jupyter_config.py")
+    try:
+        slow = laptop.playbook("site.yml", screen_session_timeout=6)
+        assert slow.returncode != 0
+        assert re.search(
+            r"The server has not answered within 6 s\. It is still starting \(process \d+\): look again in a while, by "
+            r"`status` or `logs`\. To wait longer: -e screen_session_timeout=SECONDS",
+            " ".join(slow.stdout.split()),
+        )
+    finally:
+        laptop.ssh("rm .jupyter/jupyter_config.py")
+        assert laptop.playbook("playbooks/stop.yml", screen_session_end_busy=True).returncode == 0
+    assert laptop.servers() == []
+    assert "launch" not in node_root(f"ps -o args= -u {laptop.account} || true")
+
+
+def test_a_failed_start_shows_its_own_first_error_and_no_token(laptop: Laptop, stopped: None) -> None:
+    said = "print('http://localhost/?token=abcdef'); raise SystemExit('ZeroDivisionError: by a user')"
+    laptop.ssh(f"echo 'The end of the previous server' >>{laptop.node_folder}/jupyter.log")
+    laptop.ssh(f'mkdir -p .jupyter; echo "{said}" >.jupyter/jupyter_config.py')
+    try:
+        failed = laptop.playbook("site.yml")
+    finally:
+        laptop.ssh("rm .jupyter/jupyter_config.py")
+    assert failed.returncode != 0
+    assert "The server ended before it answered: ZeroDivisionError: by a user" in failed.stdout
+    assert "token=[secret]" in failed.stdout
+    assert "abcdef" not in failed.stdout
+    assert "The end of the previous server" not in failed.stdout
+    assert laptop.servers() == []

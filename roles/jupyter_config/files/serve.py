@@ -1,0 +1,278 @@
+"""Become the Jupyter server: python serve.py START REPORT DIGEST INTERFACE OPTION...
+
+The launcher runs it, in the Python that has Jupyter. START names this start, REPORT is a file that gets one line where
+nothing is started, DIGEST stands for the files that this server starts with, and INTERFACE is `lab` or `notebook`. The
+options are Jupyter's own; what stands there beats every file.
+
+It fails closed. Jupyter drops a configuration file that raises, and goes on with its defaults: so nothing is served
+before what it has come to is compared with the options.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import glob
+import importlib
+import os
+import ssl
+import stat
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from typing import Any, NoReturn
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+LOCK = os.path.join(HERE, "run", "lock")
+LOG = os.path.join(HERE, "jupyter.log")
+START, REPORT, _DIGEST, INTERFACE, *OPTIONS = sys.argv[1:]
+#: What is in the private place on the node: the server's, and the kernels'. The first marks it as ours.
+PLACE_FILES = (".jupyter-cluster", "kernel-*", "jpserver-*", "jupyter.sock")
+#: How often what is in the place is touched, in seconds: those who tidy up take away what is days old.
+TOUCH = 3600.0
+
+
+def stop(why: str) -> NoReturn:
+    """Say why nothing is started, and end."""
+    line = f"Not started: {why}"
+    print(line, flush=True)
+    with contextlib.suppress(OSError), open(REPORT, "a") as report:
+        report.write(line + "\n")
+    raise SystemExit(1)
+
+
+def option(name: str) -> str:
+    """Return the value of one of Jupyter's options, as it stands on the command line."""
+    begin = f"--{name}="
+    return next((given[len(begin) :] for given in OPTIONS if given.startswith(begin)), "")
+
+
+# One start at a time, in a home that several nodes may share.
+
+
+def process(pid: int) -> str:
+    """Name a process for good, whatever becomes of its number: node, boot, number, and the tick of its start."""
+    with open("/proc/sys/kernel/random/boot_id") as boot, open(f"/proc/{pid}/stat") as status:
+        return f"{os.uname().nodename} {boot.read().strip()} {pid} {status.read().rpartition(')')[2].split()[19]}"
+
+
+def holder(held: str) -> int:
+    """Return the number of the process that has the lock, or 0 where it has ended, or where none is named."""
+    words = held.split()
+    if len(words) != 4 or not words[2].isdigit():
+        return 0
+    if words[0] != os.uname().nodename:
+        stop(f"{LOCK} is held on {words[0]}, where this node cannot look. If nothing runs there, delete that file.")
+    try:
+        return int(words[2]) if process(int(words[2])) == held else 0
+    except OSError:
+        return 0
+
+
+def lock_says() -> str:
+    """Return what stands in the lock; an empty string where there is none."""
+    with contextlib.suppress(FileNotFoundError), open(LOCK, errors="replace") as lock:
+        return lock.read()
+    return ""
+
+
+def take_lock() -> None:
+    """Take the lock, or end where a process has it. Its content comes with it, by a link."""
+    mine = f"{LOCK}.{os.getpid()}"
+    with open(mine, "w") as file:
+        file.write(process(os.getpid()))
+    try:
+        for _ in range(20):
+            with contextlib.suppress(FileExistsError):
+                os.link(mine, LOCK)
+            # What NFS says of a link may be wrong.
+            if os.stat(mine).st_nlink == 2:
+                return
+            held = lock_says()
+            if pid := holder(held):
+                stop(f"The server runs already, as process {pid}.")
+            aside = f"{mine}.old"
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(LOCK, aside)
+                with open(aside, errors="replace") as file:
+                    if file.read() != held:
+                        # Another start has taken it in between.
+                        os.link(aside, LOCK)
+                os.unlink(aside)
+    finally:
+        os.unlink(mine)
+    stop(f"{LOCK} cannot be taken.")
+
+
+def give_lock_back() -> None:
+    """Take the lock away, if it is ours still."""
+    with contextlib.suppress(OSError):
+        if lock_says() == process(os.getpid()):
+            os.unlink(LOCK)
+
+
+# What it prints.
+
+
+def begin_log() -> None:
+    """Let all that this process and its kernels print go to the terminal, and to a log of a bounded size."""
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(LOG, f"{LOG}.previous")
+    with open(os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as log:
+        log.write(f"Start {START}, {time.strftime('%Y-%m-%d %H:%M:%S %z')}\n")
+    # It runs as long as somebody prints, which kernels may do longer than this process.
+    keeper = subprocess.Popen(
+        [sys.executable, "-E", "-s", os.path.join(HERE, "jupyter_cluster_log.py"), LOG], stdin=subprocess.PIPE
+    )
+    assert keeper.stdin is not None
+    for descriptor in (1, 2):
+        os.dup2(keeper.stdin.fileno(), descriptor)
+
+
+# Where the kernels' sockets are: on the node, since their names may have 107 bytes, and a home's may be long.
+
+
+def make_place(path: str) -> None:
+    """Make the private folder on the node, or see that the one that is there is ours."""
+    above = os.stat(os.path.dirname(path))
+    if above.st_uid not in (0, os.getuid()) or (above.st_mode & 0o022 and not above.st_mode & stat.S_ISVTX):
+        raise ValueError(f"{os.path.dirname(path)} lets others rename what is in it.")
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+    try:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        raise ValueError(f"{path} is not ours: {error.strerror}. Run the playbook again.") from error
+    found = os.fstat(folder)
+    mark = os.path.join(path, PLACE_FILES[0])
+    if found.st_uid != os.getuid() or found.st_mode & 0o077 or (os.listdir(path) and not os.path.exists(mark)):
+        raise ValueError(f"{path} is not ours, or not private. Run the playbook again.")
+    # systemd-tmpfiles passes by what is locked; the descriptor stays open as long as this process.
+    with contextlib.suppress(OSError):
+        fcntl.flock(folder, fcntl.LOCK_SH)
+    with open(os.open(mark, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+        file.write(HERE + "\n")
+
+
+def keep_place(path: str) -> None:
+    """Touch what is in the place, for ever; put it back where somebody has taken it away."""
+    while True:
+        time.sleep(TOUCH)
+        try:
+            if not os.path.isdir(path):
+                make_place(path)
+            for name in [path, *glob.glob(os.path.join(path, "*")), os.path.join(path, PLACE_FILES[0])]:
+                with contextlib.suppress(FileNotFoundError):
+                    os.utime(name)
+        except (OSError, ValueError) as error:
+            print(f"{path}, where new kernels get their sockets, cannot be kept: {error}", flush=True)
+
+
+def leave_place(path: str) -> None:
+    """Take away what a server that has ended, with its kernels, leaves in the place."""
+    with contextlib.suppress(OSError):
+        for pattern in PLACE_FILES:
+            for name in glob.glob(os.path.join(path, pattern)):
+                os.unlink(name)
+        os.rmdir(path)
+
+
+# What is started.
+
+
+def require_files() -> None:
+    """Require a password that counts, and a key and a certificate that belong together."""
+    try:
+        importlib.import_module("jupyter_cluster_identity").password_hash()
+    except (OSError, ValueError):
+        stop(f"{HERE}/password_hash is missing, or not whole. Run the playbook again.")
+    pair = option("ServerApp.certfile"), option("ServerApp.keyfile")
+    for file in pair:
+        if not os.path.isfile(file) or not os.path.getsize(file):
+            stop(f"{file} is missing. Run the playbook again.")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*pair, password=lambda: b"")
+    except (OSError, ssl.SSLError) as error:
+        stop(f"{pair[0]} and {pair[1]} do not serve: {error}. Run the playbook again.")
+
+
+def application() -> Any:
+    """Return the application that INTERFACE is, once it is seen to be one that heeds the options."""
+    module, name = {"lab": ("jupyterlab.labapp", "LabApp"), "notebook": ("notebook.app", "JupyterNotebookApp")}[
+        INTERFACE
+    ]
+    try:
+        version = importlib.import_module("jupyter_server").__version__
+        extension = importlib.import_module("jupyter_server.extension.application").ExtensionApp
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        stop(f"the Jupyter {INTERFACE} in {sys.prefix} is not one that this is for: {error}.")
+    if not issubclass(found, extension) or int(version.split(".")[0]) < 2:
+        stop(f"the Jupyter {INTERFACE} in {sys.prefix} does not run on jupyter_server 2, so it would not be private.")
+    return found
+
+
+def require_privacy(server: Any) -> None:
+    """Require that the server which is about to serve is the one that the options describe."""
+    owner = importlib.import_module("jupyter_cluster_identity").Owner
+    if server.config.get("JupyterCluster", {}).get("whole") is not True:
+        stop(f"{option('config')} is not whole, or cannot be read. Run the playbook again.")
+    # Beside a socket there is no port.
+    names = ("sock", "sock_mode") if option("ServerApp.sock") else ("sock", "ip", "port", "port_retries")
+    wrong = [name for name in (*names, "certfile", "keyfile") if str(getattr(server, name)) != option(f"ServerApp.{name}")]
+    if type(server.identity_provider) is not owner or not server.identity_provider.auth_enabled:
+        wrong.append("the password")
+    if server.identity_provider.token:
+        wrong.append("a token")
+    if not server.http_server.ssl_options:
+        wrong.append("https")
+    if wrong:
+        stop(f"your own configuration of Jupyter would change what keeps others out: {', '.join(wrong)}.")
+
+
+def serve() -> None:
+    """Take the lock, and serve until the end."""
+    place = os.environ["JUPYTER_RUNTIME_DIR"]
+    umask = os.umask(0o077)
+    with contextlib.ExitStack() as at_the_end:
+        take_lock()
+        at_the_end.callback(give_lock_back)
+        begin_log()
+        make_place(place)
+        at_the_end.callback(leave_place, place)
+        with open(os.path.join(HERE, "run", "session"), "w") as record:
+            record.write(os.environ.get("STY", "") + "\n")
+        # Ours are found without PYTHONPATH, which kernels would inherit, and leave nothing beside them.
+        sys.path.insert(0, HERE)
+        sys.dont_write_bytecode = True
+        require_files()
+        found = application()
+        # As the command `jupyter` does it: terminals and kernels find what is installed beside it.
+        os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
+        # What the kernels write has the umask of the user.
+        os.umask(umask)
+        server = found.initialize_server(argv=OPTIONS)
+        require_privacy(server)
+        if lock_says() != process(os.getpid()):
+            stop("another start has taken the lock.")
+        threading.Thread(target=keep_place, args=(place,), daemon=True).start()
+        server.start()
+
+
+def main() -> None:
+    """Serve, or say in one line why not."""
+    try:
+        serve()
+    except OSError as error:
+        stop(f"{error.filename or HERE}: {error.strerror or error}.")
+    except ValueError as error:
+        stop(str(error))
+    except Exception as error:
+        traceback.print_exc()
+        stop(f"{type(error).__name__}: {error}.")
+
+
+if __name__ == "__main__":
+    main()
