@@ -116,12 +116,19 @@ def provider(server: Server) -> ModuleType:
     return module
 
 
-@pytest.fixture
-def costly(server: Server) -> Iterator[None]:
-    """A hash that costs as much as those that people have."""
-    server.hash.write_text(hashed(PASSWORD, 10240, 10, 8))
+@pytest.fixture(autouse=True)
+def _same_again(server: Server) -> Iterator[None]:
+    """Each test finds the same password, and no wrong ones before its own."""
+    server.set(PASSWORD)
     yield
     server.set(PASSWORD)
+    server.visitor(PASSWORD)
+
+
+@pytest.fixture
+def _costly(server: Server, _same_again: None) -> None:
+    """A hash that costs as much as those that people have."""
+    server.hash.write_text(hashed(PASSWORD, 10240, 10, 8))
 
 
 @contextlib.contextmanager
@@ -186,13 +193,11 @@ def test_any_text_is_a_password(server: Server, password: str) -> None:
     server.set(password)
     assert server.visitor().login(password[:-1] + "!").status == 401
     assert server.visitor(password).inside()
-    server.set(PASSWORD)
 
 
 def test_what_is_longer_than_a_password_is_none(server: Server) -> None:
     server.set("x" * 1025)
     assert server.visitor().login("x" * 1025).status == 401
-    server.set(PASSWORD)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +222,6 @@ def test_a_new_password_ends_all_logins_at_once(server: Server) -> None:
     is_closed(server, before.cookies)
     assert server.visitor().login(PASSWORD).status == 401
     assert server.visitor("another password").inside()
-    server.set(PASSWORD)
 
 
 def test_a_login_outlasts_a_restart_also_after_a_new_password(restarted: Restarted) -> None:
@@ -512,7 +516,7 @@ def test_a_websocket_needs_a_login(server: Server) -> None:
 # Many at once
 
 
-@pytest.mark.usefixtures("costly")
+@pytest.mark.usefixtures("_costly")
 def test_twenty_log_in_at_once(server: Server) -> None:
     visitors = [server.visitor() for _ in range(20)]
     with ThreadPoolExecutor(20) as pool:
@@ -530,14 +534,12 @@ def test_others_are_answered_while_passwords_are_hashed(server: Server) -> None:
         while not all(login.done() for login in logins):
             assert owner.inside()
             answers += 1
-    server.set(PASSWORD)
     assert [login.result().status for login in logins] == [302] * 4
     # Where a password keeps the server busy, there is one before the first, and one behind each.
     assert answers > 10
 
 
 def test_wrong_passwords_are_answered_later_and_later_and_the_right_one_at_once(server: Server) -> None:
-    server.visitor(PASSWORD)
     visitor = server.visitor()
     took = []
     for password in ("wrong",) * 5:
@@ -551,7 +553,7 @@ def test_wrong_passwords_are_answered_later_and_later_and_the_right_one_at_once(
     assert time.monotonic() - begun < 1.6
 
 
-@pytest.mark.usefixtures("costly")
+@pytest.mark.usefixtures("_costly")
 def test_the_owner_gets_in_while_others_try(server: Server) -> None:
     inside = server.visitor(PASSWORD)
     with flood(server, 50) as answers:
@@ -564,7 +566,7 @@ def test_the_owner_gets_in_while_others_try(server: Server) -> None:
     assert 302 not in answers
 
 
-@pytest.mark.usefixtures("costly")
+@pytest.mark.usefixtures("_costly")
 def test_more_than_can_wait_are_sent_away_and_a_known_browser_gets_in_all_the_same(server: Server) -> None:
     known = server.visitor(PASSWORD)
     known.ask("/logout")
@@ -589,5 +591,5 @@ def test_the_log_has_no_secret(server: Server) -> None:
     Visitor(server.socket).ask("/api/contents", headers={"Owner-Key": secrets[1] + "x"})
     log = server.log.read_text()
     assert [secret for secret in secrets if secret in log] == []
-    assert "Traceback" not in log
+    assert "Uncaught exception" not in log
     assert "Somebody logged in." in log
