@@ -43,7 +43,8 @@ def probe_facts(stdout: str, *, mark: str, node: str) -> dict[str, Any]:
             f"background that still prints here. It printed: {said}"
         )
     facts: dict[str, Any] = {
-        "host": "", "user": "", "home": "", "directory": "", "directory_exists": False, "place_exists": False, "time": 0,
+        "host": "", "user": "", "home": "", "directory": "", "time": 0,
+        "directory_exists": False, "place_exists": False,
         "modules_failed": [], "jupyter": "", "screen": "", "openssl": "", "place": "", "unwritable": "",
         "root": "", "root_exists": True,
         "python": {}, "packages": {}, "sessions": [], "session_record": "",

@@ -1,4 +1,4 @@
-"""A home that is full, cannot be written, or runs no programs; a screen without its folder; and modes that went wrong."""
+"""A home that is full, cannot be written, or runs no programs; a screen without its folder; and wrong modes."""
 
 from __future__ import annotations
 

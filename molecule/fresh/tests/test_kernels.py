@@ -69,10 +69,12 @@ def test_a_foreign_folder_in_its_place_is_passed_by(laptop: Laptop, stopped: Non
 
 def test_a_kernel_that_cannot_speak_ipc_gets_ports_by_its_name(laptop: Laptop, stopped: None) -> None:
     """A kernelspec of another name, whose kernel is IPython's: what counts is the name."""
-    spec = {"argv": ["/opt/anaconda3/bin/python3", "-m", "ipykernel", "-f", "{connection_file}"], "display_name": "Deno"}
-    laptop.ssh(
-        f"mkdir -p .local/share/jupyter/kernels/deno && echo '{json.dumps(spec)}' >.local/share/jupyter/kernels/deno/kernel.json"
-    )
+    spec = {
+        "argv": ["/opt/anaconda3/bin/python3", "-m", "ipykernel", "-f", "{connection_file}"],
+        "display_name": "Deno",
+    }
+    folder = ".local/share/jupyter/kernels/deno"
+    laptop.ssh(f"mkdir -p {folder} && echo '{json.dumps(spec)}' >{folder}/kernel.json")
     try:
         told = laptop.playbook("site.yml", my_tcp_kernels=["deno"])
         assert told.returncode == 0, told.stdout
@@ -85,7 +87,7 @@ def test_a_kernel_that_cannot_speak_ipc_gets_ports_by_its_name(laptop: Laptop, s
             assert json.loads(laptop.ssh(f"cat {place(laptop)}/kernel-{kernel}.json"))["transport"] == transport
             browser.api(f"kernels/{kernel}", method="DELETE")
     finally:
-        laptop.ssh("rm -r .local/share/jupyter/kernels/deno")
+        laptop.ssh(f"rm -r {folder}")
         laptop.playbook("playbooks/stop.yml", screen_session_end_busy=True)
 
 

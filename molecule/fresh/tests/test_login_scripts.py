@@ -20,7 +20,9 @@ def writes(laptop: Laptop, stopped: None) -> Iterator[Writes]:
         laptop.ssh(f"touch {file} && cp -p {file} kept.{file} && {{ echo '{line}'; cat kept.{file}; }} >{file}")
 
     yield write
-    node_root(f"cd {home} && for kept in kept.*; do mv $kept ${{kept#kept}}; done; pkill -u {laptop.account} sleep || true")
+    node_root(
+        f"cd {home} && for kept in kept.*; do mv $kept ${{kept#kept}}; done; pkill -u {laptop.account} sleep || true"
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,9 @@ def test_one_that_cannot_work_is_named_in_time(laptop: Laptop, writes: Writes, f
     assert refused.returncode != 0
     assert time.monotonic() - begun < 75
     said = " ".join(refused.stdout.split())
-    assert "The login shell on hydra08i.rzg.mpg.de has not run the probe within 45 s. Look for a line in ~/.bashrc" in said
+    assert (
+        "The login shell on hydra08i.rzg.mpg.de has not run the probe within 45 s. Look for a line in ~/.bashrc" in said
+    )
 
 
 def test_one_that_ends_the_shell_is_named(laptop: Laptop, writes: Writes) -> None:

@@ -40,12 +40,23 @@ def test_six_starts_at_the_same_time_leave_one_server(laptop: Laptop, stopped: N
 
 @pytest.mark.parametrize(
     "content",
-    ["", "\\n", "garbage", "-1", "1", "\\0\\377\\n", "hydra08i x 1 1\\n", "hydra08i $(cat /proc/sys/kernel/random/boot_id) 1 1"],
+    [
+        "",
+        "\\n",
+        "garbage",
+        "-1",
+        "1",
+        "\\0\\377\\n",
+        "hydra08i x 1 1\\n",
+        "hydra08i $(cat /proc/sys/kernel/random/boot_id) 1 1",
+    ],
     ids=["empty", "a newline", "garbage", "minus one", "init", "binary", "another boot", "a foreign process"],
 )
 def test_whatever_stands_in_the_records_the_server_is_found(laptop: Laptop, running: str, content: str) -> None:
     laptop.ssh(f'for file in lock session pid endpoint started_with; do printf "{content}" >run.$file; done')
-    laptop.ssh(f"for file in lock session pid endpoint started_with; do mv run.$file {laptop.node_folder}/run/$file; done")
+    laptop.ssh(
+        f"for file in lock session pid endpoint started_with; do mv run.$file {laptop.node_folder}/run/$file; done"
+    )
     again = laptop.playbook("site.yml")
     assert again.returncode == 0, again.stdout
     assert "changed=0" in again.stdout

@@ -9,7 +9,9 @@ from traitlets import List, Unicode, validate
 class ClusterKernelManager(ServerKernelManager):
     """Jupyter's own, for a kernel whose name decides how it talks."""
 
-    tcp_kernels: List[str] = List(Unicode(), help="The kernelspecs whose kernels get ports on the loopback.", config=True)
+    tcp_kernels: List[str] = List(
+        Unicode(), help="The kernelspecs whose kernels get ports on the loopback.", config=True
+    )
 
     @validate("transport")
     def _transport_by_name(self, proposal: object) -> str:

@@ -89,7 +89,7 @@ def take_lock() -> None:
                 os.link(mine, LOCK)
             # What NFS says of a link may be wrong.
             if os.stat(mine).st_nlink == 2:
-                return
+                return sweep()
             held = lock_says()
             if pid := holder(held):
                 stop(f"The server runs already, as process {pid}.")
@@ -104,6 +104,15 @@ def take_lock() -> None:
     finally:
         os.unlink(mine)
     stop(f"{LOCK} cannot be taken.")
+
+
+def sweep() -> None:
+    """Take away what starts that were interrupted have left beside the lock."""
+    for name in glob.glob(f"{LOCK}.*"):
+        pid = name[len(LOCK) + 1 :].partition(".")[0]
+        with contextlib.suppress(OSError):
+            if not os.path.isdir(f"/proc/{pid}"):
+                os.unlink(name)
 
 
 def give_lock_back() -> None:
@@ -126,9 +135,9 @@ def begin_log() -> None:
     keeper = subprocess.Popen(
         [sys.executable, "-E", "-s", os.path.join(HERE, "jupyter_cluster_log.py"), LOG], stdin=subprocess.PIPE
     )
-    assert keeper.stdin is not None
-    for descriptor in (1, 2):
-        os.dup2(keeper.stdin.fileno(), descriptor)
+    if keeper.stdin:
+        for descriptor in (1, 2):
+            os.dup2(keeper.stdin.fileno(), descriptor)
 
 
 # Where the kernels' sockets are: on the node, since their names may have 107 bytes, and a home's may be long.
@@ -221,7 +230,9 @@ def require_privacy(server: Any) -> None:
         stop(f"{option('config')} is not whole, or cannot be read. Run the playbook again.")
     # Beside a socket there is no port.
     names = ("sock", "sock_mode") if option("ServerApp.sock") else ("sock", "ip", "port", "port_retries")
-    wrong = [name for name in (*names, "certfile", "keyfile") if str(getattr(server, name)) != option(f"ServerApp.{name}")]
+    wrong = [
+        name for name in (*names, "certfile", "keyfile") if str(getattr(server, name)) != option(f"ServerApp.{name}")
+    ]
     if type(server.identity_provider) is not owner or not server.identity_provider.auth_enabled:
         wrong.append("the password")
     if server.identity_provider.token:

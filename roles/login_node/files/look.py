@@ -1,7 +1,7 @@
 """Say what the Python of Jupyter has, as lines of key, tab, value: python - ROOT
 
-ROOT is where the server shall begin, in base64: a path from `/` or `~`, or nothing for the home directory. An old Python
-must come as far as its version, which is what is wrong with it.
+ROOT is where the server shall begin, in base64: a path from `/` or `~`, or nothing for the home directory. An old
+Python must come as far as its version, which is what is wrong with it.
 """
 
 import base64

@@ -9,8 +9,8 @@ process, which names our configuration on its command line; a record may be old,
 
 The answer has `pid`, `version`, `started`, `last_activity` (as Jupyter writes times), `kernels` (a list of `name`,
 `state`, `last_activity`), and of the server and all its kernels `memory` in bytes and `cpu` in percent of one core; or
-`error`, where it does not answer. `start` and `stop` print one line, or several, of what is wrong, and exit with 1; with
-3 where another start was first, whose server answers.
+`error`, where it does not answer. `start` and `stop` print one line, or several, of what is wrong, and exit with 1;
+with 3 where another start was first, whose server answers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import struct
 import subprocess
 import sys
 import time
-from typing import Any, Dict, List, NoReturn, Optional, Set, Tuple
+from typing import Any, NoReturn
 
 COMMAND, FOLDER, PATIENCE = sys.argv[1], sys.argv[2], float(sys.argv[3])
 CONFIG = f"--config={FOLDER}/jupyter_server_config.py"
@@ -37,7 +37,7 @@ LAUNCHER = os.path.join(FOLDER, "launch")
 #: How long the server may take to answer, and how long its CPU time is watched, in seconds.
 ANSWER, WATCH = 3 * PATIENCE, 0.3
 
-Endpoint = Tuple[str, str]
+Endpoint = tuple[str, str]
 
 
 class Process:
@@ -63,7 +63,7 @@ class Process:
         return next((word[len(begin) :] for word in self.words if word.startswith(begin)), "")
 
 
-def processes() -> Dict[int, Process]:
+def processes() -> dict[int, Process]:
     """Return all of this user's."""
     found = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -72,13 +72,13 @@ def processes() -> Dict[int, Process]:
     return {pid: process for pid, process in found.items() if not process.dead}
 
 
-def servers() -> List[Process]:
+def servers() -> list[Process]:
     """Return our servers, the oldest first, without the children that have not yet become something else."""
     found = {pid: process for pid, process in processes().items() if CONFIG in process.words}
     return sorted((one for one in found.values() if one.parent not in found), key=lambda one: one.begun)
 
 
-def family(pids: Set[int], everybody: Dict[int, Process]) -> Dict[int, Process]:
+def family(pids: set[int], everybody: dict[int, Process]) -> dict[int, Process]:
     """Return these processes, and all that they have started, and so on."""
     while more := {one.pid for one in everybody.values() if one.parent in pids} - pids:
         pids = pids | more
@@ -103,13 +103,13 @@ def endpoint(server: Process) -> Endpoint:
     return kind, address
 
 
-def peer(connection: socket.socket) -> Tuple[int, int]:
+def peer(connection: socket.socket) -> tuple[int, int]:
     """Return the user and the process that a connection leads to; a process of 0 where nothing says which."""
     if connection.family == socket.AF_UNIX:
         pid, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         return user, pid
-    # Lines as `0: 0100007F:2694 0100007F:C5A2 01 00000000:00000000 00:00000000 00000000  2001 0 40960 ...`: the server's
-    # end of the connection and ours, in hexadecimal, the user's number, and the inode's.
+    # Lines as `0: 0100007F:2694 0100007F:C5A2 01 00000000:00000000 00:00000000 00000000  2001 0 40960 ...`: the
+    # server's end of the connection and ours, in hexadecimal, the user's number, and the inode's.
     ours, its = (f":{name[1]:04X}" for name in (connection.getsockname(), connection.getpeername()))
     with open("/proc/net/tcp") as table:
         rows = [line.split() for line in table]
@@ -157,7 +157,7 @@ class Server(http.client.HTTPConnection):
             self.sock.close()
             raise Foreign(f"{address} belongs to another user (number {user}). Choose another cluster_port.")
 
-    def ask(self, path: str, **headers: str) -> Tuple[int, bytes]:
+    def ask(self, path: str, **headers: str) -> tuple[int, bytes]:
         """Return the status and the text of a page."""
         self.request("GET", path, headers=headers)
         answer = self.getresponse()
@@ -168,7 +168,7 @@ class Foreign(Exception):
     """What answers is not ours."""
 
 
-def ask(at: Endpoint) -> Dict[str, Any]:
+def ask(at: Endpoint) -> dict[str, Any]:
     """Ask the server for everything that it knows."""
     key = {"Owner-Key": record("owner")}
 
@@ -204,7 +204,7 @@ def ask(at: Endpoint) -> Dict[str, Any]:
     }
 
 
-def answer() -> Dict[str, Any]:
+def answer() -> dict[str, Any]:
     """Return what our server says, or why it says nothing; two cannot both be asked at one endpoint."""
     found = servers()
     if not found:
@@ -223,7 +223,7 @@ def fail(*lines: str) -> NoReturn:
     sys.exit(1)
 
 
-def end(doomed: List[int], seconds: float) -> List[int]:
+def end(doomed: list[int], seconds: float) -> list[int]:
     """End processes in order; return those that are still there after so many seconds."""
     for pid in doomed:
         with contextlib.suppress(OSError):
@@ -247,7 +247,7 @@ class Start:
         self.seconds, self.screen, self.name = float(seconds), screen, name
         self.endpoint = (kind, address)
 
-    def processes(self) -> List[Process]:
+    def processes(self) -> list[Process]:
         """Return the launcher, or the server that it has become."""
         return [one for one in processes().values() if self.id in one.words and (one.launches or CONFIG in one.words)]
 
@@ -274,7 +274,7 @@ class Start:
             )
 
     @staticmethod
-    def run(command: List[str]) -> subprocess.CompletedProcess[bytes]:
+    def run(command: list[str]) -> subprocess.CompletedProcess[bytes]:
         """Run screen, for ten seconds at most."""
         return subprocess.run(
             command,
@@ -282,20 +282,20 @@ class Start:
             timeout=10 * PATIENCE, check=False,
         )  # fmt: skip
 
-    def said(self) -> List[str]:
+    def said(self) -> list[str]:
         """Return what the launcher says: that it has begun, and why it starts nothing."""
         with contextlib.suppress(OSError), open(self.report, errors="replace") as report:
             return report.read().splitlines()
         return []
 
-    def log(self) -> List[str]:
+    def log(self) -> list[str]:
         """Return the log of this start, none of an earlier one's."""
         with contextlib.suppress(OSError), open(os.path.join(FOLDER, "jupyter.log"), errors="replace") as log:
             lines = log.read().splitlines()
             return lines[1:] if lines and lines[0].startswith(f"Start {self.id},") else []
         return []
 
-    def answers(self, ours: Optional[int] = None) -> bool:
+    def answers(self, ours: int | None = None) -> bool:
         """Tell whether the server is ours, and private; Foreign where something else is at its endpoint."""
         pid = ours or next((one.pid for one in self.processes() if CONFIG in one.words), 0)
         key = record("owner")
@@ -339,8 +339,9 @@ class Start:
         if not starting:
             self.fail(self.explain())
         print(
-            f"The server has not answered within {self.seconds:.0f} s. It is still starting (process {starting[0].pid}): "
-            "look again in a while, by `status` or `logs`. To wait longer: -e screen_session_timeout=SECONDS"
+            f"The server has not answered within {self.seconds:.0f} s. It is still starting (process "
+            f"{starting[0].pid}): look again in a while, by `status` or `logs`. To wait longer: -e "
+            "screen_session_timeout=SECONDS"
         )
         sys.exit(1)
 
@@ -352,7 +353,7 @@ class Start:
             time.sleep(0.1)
         fail("Another run was starting the server at the same moment, and its server does not answer. Run this again.")
 
-    def explain(self) -> List[str]:
+    def explain(self) -> list[str]:
         """Say what is wrong with a start that has ended."""
         said, log = self.said(), self.log()
         if not said:
@@ -361,14 +362,14 @@ class Start:
             return said[1:2]
         if not log:
             return [
-                "The login shell on the node did not run the launcher. Look for a line in ~/.bash_profile, ~/.profile or "
-                "~/.bashrc there that starts another shell or ends this one."
+                "The login shell on the node did not run the launcher. Look for a line in ~/.bash_profile, ~/.profile "
+                "or ~/.bashrc there that starts another shell or ends this one."
             ]
         errors = (line for line in log if re.match(r"\[C |\[E |Not started|\w*(Error|Exception)\b", line))
         first = next(errors, "no error in its log")
         return [f"The server ended before it answered: {first}", "The end of its log:", *log[-15:]]
 
-    def fail(self, lines: List[str]) -> NoReturn:
+    def fail(self, lines: list[str]) -> NoReturn:
         """End what this start has started, and say what is wrong."""
         left = [one.pid for one in self.processes()]
         for pid in end(left, 10 * PATIENCE):
