@@ -223,6 +223,15 @@ def application() -> Any:
     return found
 
 
+def initialize(found: Any) -> Any:
+    """Let Jupyter come as far as it can without listening; where it ends by itself, say so."""
+    try:
+        return found.initialize_server(argv=OPTIONS)
+    except SystemExit as error:
+        why = error.code if isinstance(error.code, str) else "Jupyter has ended by itself, and its log says why."
+        stop(why.replace("Not started: ", ""))
+
+
 def require_privacy(server: Any) -> None:
     """Require that the server which is about to serve is the one that the options describe."""
     owner = importlib.import_module("jupyter_cluster_identity").Owner
@@ -264,7 +273,7 @@ def serve() -> None:
         os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
         # What the kernels write has the umask of the user.
         os.umask(umask)
-        server = found.initialize_server(argv=OPTIONS)
+        server = initialize(found)
         require_privacy(server)
         if lock_says() != process(os.getpid()):
             stop("another start has taken the lock.")

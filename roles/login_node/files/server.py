@@ -103,17 +103,35 @@ def endpoint(server: Process) -> Endpoint:
     return kind, address
 
 
+def rows() -> list[list[str]]:
+    """Return the node's connections.
+
+    Lines as `0: 0100007F:2694 0100007F:C5A2 01 00000000:00000000 00:00000000 00000000  2001 0 40960 ...`: its end and
+    the other, in hexadecimal, the state (0A listens), and further on the user's number, and the inode's.
+    """
+    lines = []
+    for table in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError), open(f"/proc/net/{table}") as file:
+            lines += [line.split() for line in file.readlines()[1:]]
+    return lines
+
+
+def listener(port: int) -> int:
+    """Return the user who listens on a port of the loopback; OSError where nobody does."""
+    for row in rows():
+        address, _, number = row[1].partition(":")
+        if row[3] == "0A" and int(number, 16) == port and (address.endswith("0100007F") or not address.strip("0")):
+            return int(row[7])
+    raise ConnectionRefusedError(f"nobody listens on port {port}")
+
+
 def peer(connection: socket.socket) -> tuple[int, int]:
     """Return the user and the process that a connection leads to; a process of 0 where nothing says which."""
     if connection.family == socket.AF_UNIX:
         pid, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         return user, pid
-    # Lines as `0: 0100007F:2694 0100007F:C5A2 01 00000000:00000000 00:00000000 00000000  2001 0 40960 ...`: the
-    # server's end of the connection and ours, in hexadecimal, the user's number, and the inode's.
     ours, its = (f":{name[1]:04X}" for name in (connection.getsockname(), connection.getpeername()))
-    with open("/proc/net/tcp") as table:
-        rows = [line.split() for line in table]
-    row = next((row for row in rows[1:] if row[1].endswith(its) and row[2].endswith(ours)), None)
+    row = next((row for row in rows() if row[1].endswith(its) and row[2].endswith(ours)), None)
     if row is None:
         raise OSError("nothing says whose the answer is")
     for pid in processes():
@@ -144,18 +162,24 @@ class Server(http.client.HTTPConnection):
             connection.settimeout(ANSWER)
             connection.connect(address)
         else:
-            connection = socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2] or 0)), ANSWER)
+            port = int(address.rpartition(":")[2] or 0)
+            self.require_ours(listener(port))
+            connection = socket.create_connection(("127.0.0.1", port), ANSWER)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         if self.verify:
             context.load_verify_locations(os.path.join(FOLDER, "ca.crt"))
         else:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
+        # What has been accepted has a process.
         self.sock = context.wrap_socket(connection, server_hostname="localhost")
-        user, self.pid = peer(connection if connection.fileno() >= 0 else self.sock)
+        user, self.pid = peer(self.sock)
+        self.require_ours(user)
+
+    def require_ours(self, user: int) -> None:
+        """Refuse what is another user's."""
         if user != os.getuid():
-            self.sock.close()
-            raise Foreign(f"{address} belongs to another user (number {user}). Choose another cluster_port.")
+            raise Foreign(f"{self.at[1]} belongs to another user (number {user}). Choose another cluster_port.")
 
     def ask(self, path: str, **headers: str) -> tuple[int, bytes]:
         """Return the status and the text of a page."""

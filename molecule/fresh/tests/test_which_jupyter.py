@@ -1,0 +1,78 @@
+"""Which Jupyter runs, and that it is one which heeds what keeps others out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from cluster import Laptop
+
+
+@pytest.fixture
+def own_jupyter(laptop: Laptop) -> Iterator[str]:
+    """A place on the PATH for a `jupyter` of one's own."""
+    laptop.ssh("mkdir -p bin && cp -p .profile kept.profile && echo 'PATH=$HOME/bin:$PATH' >>.profile")
+    yield "bin/jupyter"
+    laptop.ssh("rm -r bin && mv kept.profile .profile")
+
+
+def findings(laptop: Laptop) -> str:
+    """What doctor says, without any module."""
+    return " ".join(laptop.playbook("playbooks/doctor.yml", cluster_modules=[]).stdout.split())
+
+
+def test_a_jupyter_that_is_a_link_is_followed(laptop: Laptop, own_jupyter: str) -> None:
+    """As pipx and uv make it."""
+    laptop.ssh(f"ln -s /opt/anaconda3/bin/jupyter {own_jupyter}")
+    said = findings(laptop)
+    assert "Python: /opt/anaconda3/bin/python" in said
+    assert "Works: yes" in said
+
+
+@pytest.mark.parametrize(
+    "lines",
+    ["#!/opt/anaconda3/bin/python3", '#!/bin/sh\n\'\'\'exec\' "/opt/anaconda3/bin/python3" "$0" "$@"'],
+    ids=["by its first line", "by the second, for a long path"],
+)
+def test_a_jupyter_that_is_a_script_elsewhere_is_followed(laptop: Laptop, own_jupyter: str, lines: str) -> None:
+    laptop.ssh(f"cat >{own_jupyter} <<'END'\n{lines}\n# of uv's or pip's\nEND\nchmod 755 {own_jupyter}")
+    assert "Python: /opt/anaconda3/bin/python3" in findings(laptop)
+
+
+def test_notebook_6_beside_jupyter_server_2_is_refused_by_name(laptop: Laptop, stopped: None) -> None:
+    chosen = {"my_interface": "notebook", "cluster_modules": ["notebook/6"]}
+    refused = laptop.playbook("site.yml", **chosen)
+    assert refused.returncode != 0
+    assert (
+        "The notebook on hydra08i.rzg.mpg.de is version 6.5.7, which heeds nothing of what keeps others out."
+    ) in " ".join(refused.stdout.split())
+    assert laptop.servers() == []
+
+
+def test_notebook_6_is_not_started_by_the_launcher_either(laptop: Laptop, stopped: None) -> None:
+    """It is asked what it is: what the playbook has seen, and another package's version, do not count."""
+    serve = f"JUPYTER_RUNTIME_DIR=/tmp/jupyter-cluster-$(id -u) /opt/notebook6/bin/python {laptop.node_folder}/serve.py"
+    laptop.ssh(f"cd && {serve} this-start ~/report digest notebook || true")
+    said = laptop.ssh("cat report; rm report")
+    assert said.startswith("Not started: ")
+    assert laptop.servers() == []
+
+
+def test_a_folder_to_begin_in_that_is_not_there_is_refused(laptop: Laptop, running: str) -> None:
+    for folder in ("~nosuchuser/x", "/nowhere"):
+        for verb in ("site.yml", "playbooks/restart.yml"):
+            refused = laptop.playbook(verb, my_directory=folder)
+            assert refused.returncode != 0
+            assert (
+                f'my_directory is "{folder}", and there is no such folder on hydra08i.rzg.mpg.de. Make it there'
+            ) in " ".join(refused.stdout.split())
+    assert laptop.servers() == [running]
+
+
+def test_how_to_install_a_jupyter_works_where_the_system_s_python_takes_no_packages(laptop: Laptop) -> None:
+    refused = " ".join(laptop.playbook("playbooks/doctor.yml", cluster_modules=[]).stdout.split())
+    assert "pip install --user" not in refused
+    assert (
+        "or install it there: python3 -m venv ~/.venvs/jupyter && ~/.venvs/jupyter/bin/pip install jupyterlab"
+        in refused
+    )
