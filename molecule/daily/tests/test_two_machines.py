@@ -7,6 +7,7 @@ from typing import Any
 
 import pexpect
 from laptop_container import Person
+from patience import seconds
 
 Machines = tuple[Person, Person]
 
@@ -74,7 +75,7 @@ def test_logs_are_followed_until_control_c(machines: Machines) -> None:
         typed.sendintr()
         typed.expect("User interrupted execution")
         typed.expect(pexpect.EOF)
-    time.sleep(1)
+    time.sleep(seconds(1))
     assert person.run("pgrep -a ssh | grep -w tail || true") == ""
     assert person.run(f"ssh {person.node} 'pgrep -x tail || true'") == ""
 
