@@ -12,7 +12,7 @@ from ansible.errors import AnsibleFilterError
 #: Keys of the probe that may come several times, and so are lists.
 _LISTS = {"sessions"}
 #: Keys whose values are whole numbers.
-_NUMBERS = {"time", "private", "pid", "started"}
+_NUMBERS = {"asked", "time", "ended", "private", "pid", "started"}
 #: Keys whose values are files, which travel as base64.
 _FILES = {"certificate", "ca"}
 
@@ -39,7 +39,8 @@ def probe_facts(stdout: str, *, mark: str) -> dict[str, Any]:
             f"~/.bashrc there that starts another shell or ends this one. It printed: {said}"
         )
     facts: dict[str, Any] = {
-        "host": "", "user": "", "home": "", "directory": "", "directory_exists": False, "time": 0,
+        "host": "", "user": "", "home": "", "directory": "", "directory_exists": False,
+        "asked": 0, "time": 0, "ended": 0,
         "modules_failed": [], "jupyter": "", "screen": "", "openssl": "",
         "python": {}, "packages": {}, "sessions": [], "session_ours": "",
         "private": 0, "digests": {}, "password_set": False, "certificate": "", "ca": "", "key_digest": "",
