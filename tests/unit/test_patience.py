@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from variables import PROJECT
 
-TESTS = sorted([*PROJECT.glob("tests/**/*.py"), *PROJECT.glob("molecule/*/tests/*.py")])
+TESTS = sorted([*PROJECT.glob("tests/**/*.py"), PROJECT / "tests" / "run", *PROJECT.glob("molecule/*/tests/*.py")])
 PLAYBOOKS = sorted(PROJECT.glob("molecule/**/*.yml"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pexpect
 import pytest
 from cluster import PROJECT, Laptop
-from patience import seconds
+from patience import SLOWLY, seconds
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -64,7 +65,7 @@ def test_a_password_is_asked_for_twice_on_the_terminal(laptop: Laptop) -> None:
         str(PROJECT / "inventory" / "hydra.yml"),
         f"-e@{laptop.scenario}/vars/me.yml",
         "-e",
-        "my_password=",
+        json.dumps({"my_password": "", **SLOWLY}),
     ]
     environment = {**os.environ, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT), "JUPYTER_CLUSTER_PASSWORD": ""}
 
