@@ -55,6 +55,6 @@ docs: .venv/installed ## Render docs/variables.md from the roles' specs
 lock: ## Renew requirements.txt from pyproject.toml (needs uv)
 	uv pip compile --universal --generate-hashes --all-extras --no-header --upgrade pyproject.toml -o requirements.txt
 
-clean: demo-down ## Take away .venv and the containers' images too
-	@podman images --quiet --filter label=jupyter-on-a-cluster | sort -u | xargs -r podman rmi --force
+clean: demo-down ## Take away .venv too, and the images, but for those that another clone's containers use
+	@podman image prune --all --force --filter label=jupyter-on-a-cluster >/dev/null
 	@rm -rf .venv

@@ -12,7 +12,7 @@ from ansible.errors import AnsibleFilterError
 #: Keys of the probe that may come several times, and so are lists.
 _LISTS = {"sessions", "processes"}
 #: Keys whose values are whole numbers.
-_NUMBERS = {"time", "private", "wrong_modes"}
+_NUMBERS = {"asked", "time", "ended", "private", "wrong_modes"}
 #: Keys whose values are yes or no.
 _YES = {"directory_exists", "place_exists", "password_set", "root_exists"}
 #: Keys whose values travel as base64, since they may have anything in them.
@@ -43,7 +43,7 @@ def probe_facts(stdout: str, *, mark: str, node: str) -> dict[str, Any]:
             f"background that still prints here. It printed: {said}"
         )
     facts: dict[str, Any] = {
-        "host": "", "user": "", "home": "", "directory": "", "time": 0,
+        "host": "", "user": "", "home": "", "directory": "", "asked": 0, "time": 0, "ended": 0,
         "directory_exists": False, "place_exists": False,
         "modules_failed": [], "jupyter": "", "screen": "", "openssl": "", "place": "", "unwritable": "",
         "root": "", "root_exists": True,

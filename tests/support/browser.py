@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import websocket
+from patience import seconds
 
 #: How JupyterLab and VS Code speak with a kernel: the parts of a message, after a table of where each begins.
 PROTOCOL = "v1.kernel.websocket.jupyter.org"
@@ -40,7 +41,7 @@ class Browser:
         everything = {"X-XSRFToken": self.cookie("_xsrf"), **(headers or {})}
         request = urllib.request.Request(self.url + path, data, everything, method=method)
         try:
-            with self.opener.open(request, timeout=20) as answer:
+            with self.opener.open(request, timeout=seconds(20)) as answer:
                 return answer.status, answer.read().decode(), dict(answer.headers)
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode(), dict(error.headers)
@@ -65,7 +66,7 @@ class Browser:
 
     def download(self, path: str) -> bytes:
         """Fetch a file as the file browser does, byte by byte."""
-        with self.opener.open(f"{self.url}/files/{path}?_xsrf={self.cookie('_xsrf')}", timeout=60) as answer:
+        with self.opener.open(f"{self.url}/files/{path}?_xsrf={self.cookie('_xsrf')}", timeout=seconds(60)) as answer:
             return bytes(answer.read())
 
     def identification(self) -> tuple[str, str | None]:
@@ -82,7 +83,7 @@ class Browser:
             origin=origin,
             suppress_origin=origin is None,
             subprotocols=[PROTOCOL],
-            timeout=30,
+            timeout=seconds(30),
             http_no_proxy=["*"],
         )
         return contextlib.closing(channel)

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 from browser import Browser
+from patience import SLOWLY, seconds
 
 PROJECT = Path(__file__).resolve().parents[2]
 NODE = "hydra08i.rzg.mpg.de"
@@ -41,7 +42,7 @@ class Laptop:
         """Run a command on the node as the person does; return what it prints."""
         done = subprocess.run(
             ["ssh", "-F", self.ssh_config, *options, host, command],
-            capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=seconds(60), check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         assert not check or done.returncode == 0, done.stderr
         return done.stdout
@@ -49,7 +50,7 @@ class Laptop:
     def control(self, request: str, host: str) -> int:
         """Ask the open connection to a host for something; return ssh's exit status."""
         command = ["ssh", "-F", str(self.ssh_config), "-O", request, host]
-        return subprocess.run(command, capture_output=True, timeout=20, check=False).returncode
+        return subprocess.run(command, capture_output=True, timeout=seconds(20), check=False).returncode
 
     def playbook(
         self,
@@ -62,7 +63,7 @@ class Laptop:
         **variables: Any,
     ) -> subprocess.CompletedProcess[str]:
         """Run a playbook without a terminal, with this person's choices and some more; read `errors` with the rest."""
-        chosen = {**self.here, **variables}
+        chosen = {**SLOWLY, **self.here, **variables}
         more = [f"-e{yaml.safe_dump({key: value}, default_flow_style=True)}" for key, value in chosen.items()]
         # A proxy that does not answer: what would use it for localhost fails. And no colours, which molecule forces.
         around = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "ANSIBLE_FORCE_COLOR": "0"}
@@ -77,7 +78,7 @@ class Laptop:
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            timeout=180,
+            timeout=seconds(180),
             check=False,
         )
 
@@ -108,7 +109,7 @@ _PlainLoader.add_constructor("!unsafe", lambda _, node: node.value)
 def node_root(command: str, host: str = "hydra08i") -> str:
     """Run a command on a host as root, as only the test cluster's owner can; return what it prints."""
     argv = ["podman", "exec", f"jupyter-test-{host}", "sh", "-c", command]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout
+    return subprocess.run(argv, capture_output=True, text=True, timeout=seconds(60), check=True).stdout
 
 
 def node_write(path: str, text: str, host: str = "hydra08i") -> None:
@@ -128,7 +129,7 @@ def node_home(account: str) -> str:
 def takes_calls(port: int) -> bool:
     """Tell whether something on this machine listens on a port."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1):
+        with socket.create_connection(("127.0.0.1", port), timeout=seconds(1)):
             return True
     except OSError:
         return False

@@ -6,6 +6,7 @@ import http.client
 import urllib.parse
 
 from browser import Browser
+from patience import seconds
 
 
 class Editor(Browser):
@@ -16,7 +17,7 @@ class Editor(Browser):
 
     def ask(self, path: str, form: dict[str, str] | None = None) -> http.client.HTTPResponse:
         """Ask for a page, or send a form, and look at the first answer."""
-        server = http.client.HTTPSConnection(self.url.removeprefix("https://"), context=self.tls, timeout=20)
+        server = http.client.HTTPSConnection(self.url.removeprefix("https://"), context=self.tls, timeout=seconds(20))
         headers = {"Cookie": self.keeps} if self.keeps else {}
         if form is None:
             server.request("GET", path, headers=headers)

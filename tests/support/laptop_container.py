@@ -14,6 +14,7 @@ from typing import Any
 
 import pexpect
 from cluster import GATEWAY, PROJECT, TESTBED
+from patience import SLOWLY, seconds
 
 CLUSTER = "jupyter-test"
 HOSTS = ("gate", "hydra08i", "hydra11i")
@@ -100,7 +101,7 @@ class Person:
         """Run a command on the laptop as somebody does who has logged in there; return all that it prints."""
         argv = ["podman", "exec", "-i", f"{CLUSTER}-{self.machine}", "su", "--login", self.name, "--command", command]
         done = subprocess.run(
-            argv, input=data, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=180, check=False
+            argv, input=data, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds(180), check=False
         )
         printed = done.stdout.decode()
         assert not check or done.returncode == 0, printed
@@ -134,7 +135,7 @@ class Person:
             f"{CLUSTER}-{self.machine}",
         ]
         shell = ["sh", "-c", f"set -m; {command}"]
-        child = pexpect.spawn("podman", ["exec", "-it", *inside, *shell], encoding="utf-8", timeout=30)
+        child = pexpect.spawn("podman", ["exec", "-it", *inside, *shell], encoding="utf-8", timeout=seconds(30))
         child.logfile_read = io.StringIO()
         try:
             yield child
@@ -163,7 +164,7 @@ class Person:
 
     def site(self, playbook: str = "site.yml", check: bool = True, **variables: Any) -> str:
         """Run site.yml, or another one, as it is typed in the project's folder; return what it prints."""
-        chosen = {"my_port": self.port, **variables}
+        chosen = {"my_port": self.port, **SLOWLY, **variables}
         return self.run(
             "cd /srv/jupyter-on-a-cluster && . /opt/ansible/bin/activate &&"
             f" ansible-playbook {playbook} -l {self.cluster} -i {self.inventory} -e @molecule/laptop/vars/me.yml"
@@ -205,7 +206,7 @@ class Person:
         """Ask the server, through the tunnel, for its version; an empty string where nothing answers."""
         authority = authority or f"{self.home}/.jupyter-cluster/ca/ca.crt"
         return self.run(
-            f"curl --silent --max-time 5 --cacert {authority} https://localhost:{self.port}/api", check=False
+            f"curl --silent --max-time {seconds(5)} --cacert {authority} https://localhost:{self.port}/api", check=False
         )
 
 
@@ -262,7 +263,11 @@ def known_hosts(*names: str) -> bytes:
 def fingerprint(name: str) -> str:
     """Return a host's key as clusters publish it."""
     printed = subprocess.run(
-        ["ssh-keygen", "-l", "-f", "-"], input=known_hosts(name), stdout=subprocess.PIPE, timeout=10, check=True
+        ["ssh-keygen", "-l", "-f", "-"],
+        input=known_hosts(name),
+        stdout=subprocess.PIPE,
+        timeout=seconds(10),
+        check=True,
     )
     return "ED25519 " + printed.stdout.decode().split()[1]
 
@@ -285,6 +290,8 @@ def sshd(config: str, *hosts: str, banner: str = "") -> Iterator[None]:
 def root(host: str, command: str, check: bool = True) -> str:
     """Run a command as root on a host of the test cluster; return what it prints."""
     argv = ["podman", "exec", f"{CLUSTER}-{host}", "sh", "-c", command]
-    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds(60), check=False
+    )
     assert not check or done.returncode == 0, done.stdout
     return done.stdout

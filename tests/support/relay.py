@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from patience import seconds
+
 
 @dataclass
 class _Connection:
@@ -44,7 +46,7 @@ class Relay:
         finally:
             self.loop.call_soon_threadsafe(server.close)
             self.loop.call_soon_threadsafe(self.loop.stop)
-            thread.join(5)
+            thread.join(seconds(5))
 
     def cut(self) -> None:
         """Pass nothing on any more; who connects gets no answer."""

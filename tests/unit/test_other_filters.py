@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
+from clock import clock_difference
 from hypothesis import given
 from hypothesis import strategies as st
 from missing_libraries import missing_libraries
@@ -296,3 +298,37 @@ def test_status_table() -> None:
     assert lines[2] == "viper    viper-i.mpcdf.mpg.de  none runs"
     assert lines[3] == "cobra    c                     No login: ssh h"
     assert lines[1].index("since") == lines[2].index("none")
+
+
+@pytest.mark.parametrize(
+    ("asked", "time", "ended", "answered", "said"),
+    [
+        (100, 100, 100, 100, "as this machine's, to 1 s"),
+        # Two seconds on the way there, three for the modules, and fourteen until a busy machine looks at the answer.
+        (100, 102, 105, 119, "as this machine's, to 15 s"),
+        (100, 160, 161, 101, "59 to 61 s ahead of this machine"),
+        (100, 40, 41, 101, "59 to 61 s behind this machine"),
+        # The modules took the five seconds, not the way.
+        (100, 7300, 7305, 106, "7198 to 7201 s ahead of this machine"),
+    ],
+    ids=["at once", "busy", "ahead", "behind", "slow modules"],
+)
+def test_clocks_are_compared_by_what_was_measured_together(
+    asked: int, time: int, ended: int, answered: int, said: str
+) -> None:
+    facts = {"asked": asked, "time": time, "ended": ended, "answered": answered}
+    assert clock_difference(facts) == said
+
+
+@given(st.integers(-100, 100), *[st.floats(0, 50)] * 4)
+def test_the_true_difference_is_never_outside(ahead: int, way: float, modules: float, back: float, part: float) -> None:
+    begin = 1_000_000 + part
+    facts = {
+        "asked": int(begin),
+        "time": int(begin + way + ahead),
+        "ended": int(begin + way + modules + ahead),
+        "answered": int(begin + way + modules + back),
+    }
+    low, high = (int(number) for number in re.findall(r"\d+", "0 " + clock_difference(facts))[-2:])
+    assert low <= abs(ahead) <= high
+    assert ("behind" in clock_difference(facts)) <= (ahead < 0)

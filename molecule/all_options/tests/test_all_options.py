@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from cluster import GATEWAY, NODE, PROJECT, Laptop, node_root
+from patience import seconds
 
 
 def options(role: str) -> dict[str, Any]:
@@ -124,7 +125,7 @@ def test_a_port_of_a_neighbour_is_refused(laptop: Laptop, kind: str) -> None:
             "fresh",
             "jupyter-test-hydra08i",
             "timeout",
-            "40",
+            str(seconds(40)),
             "nc",
             "-lk",
             "127.0.0.1",
@@ -135,7 +136,7 @@ def test_a_port_of_a_neighbour_is_refused(laptop: Laptop, kind: str) -> None:
             refused = laptop.playbook("site.yml", jupyter_config_listen=kind)
         finally:
             node_root("pkill -u fresh nc")
-            neighbour.wait(timeout=10)
+            neighbour.wait(timeout=seconds(10))
     assert refused.returncode != 0
     said = " ".join(refused.stdout.split())
     assert "127.0.0.1:9881 belongs to another user (number 2002). Choose another cluster_port." in said

@@ -8,6 +8,7 @@ import pytest
 from browser import Browser
 from cluster import Laptop
 from laptop_container import Person
+from patience import seconds
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +39,7 @@ def browser(laptop: Laptop, running: str) -> Browser:
 
 @pytest.fixture
 def busy(browser: Browser) -> Iterator[str]:
-    """A kernel that works for a minute; its notebook's name."""
+    """A kernel that works for a minute, or more on a slow machine; its notebook's name."""
     session = browser.api(
         "sessions",
         {"path": "long.ipynb", "name": "long.ipynb", "type": "notebook", "kernel": {"name": "python3"}},
@@ -48,13 +49,13 @@ def busy(browser: Browser) -> Iterator[str]:
 
     def work() -> None:
         try:
-            browser.run(kernel, "import time; time.sleep(60)")
+            browser.run(kernel, f"import time; time.sleep({seconds(60)})")
         except Exception:
             # The server has ended, or the test.
             return
 
     Thread(target=work, daemon=True).start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + seconds(20)
     while browser.api(f"kernels/{kernel}")["execution_state"] != "busy":
         assert time.monotonic() < deadline
         time.sleep(0.2)

@@ -12,6 +12,7 @@ from browser import Browser
 from cluster import Laptop
 from editor import Editor
 from laptop_container import Person
+from patience import seconds
 
 CHUNK = 2**20
 
@@ -33,18 +34,18 @@ def test_an_editor_logs_in_and_works_with_a_kernel(laptop: Laptop, browser: Brow
 
     def sleep() -> None:
         try:
-            editor.run(kernel, "import time; time.sleep(60)")
+            editor.run(kernel, f"import time; time.sleep({seconds(60)})")
         except AssertionError as error:
             interrupted.append(str(error))
 
     cell = Thread(target=sleep, daemon=True)
     cell.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + seconds(20)
     while editor.api(f"kernels/{kernel}")["execution_state"] != "busy":
         assert time.monotonic() < deadline
         time.sleep(0.2)
     editor.api(f"kernels/{kernel}/interrupt", {}, "POST")
-    cell.join(20)
+    cell.join(seconds(20))
     assert "KeyboardInterrupt" in interrupted[0]
     assert editor.run(kernel, "print(answer)") == "42\n"
 

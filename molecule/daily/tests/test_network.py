@@ -12,10 +12,11 @@ from collections.abc import Iterator
 import pytest
 from browser import Browser
 from cluster import GATEWAY, NODE, TESTBED, Laptop, node_root
+from patience import seconds
 from relay import Relay
 
 #: How long `connect` may take once the network is back, in seconds.
-LIMIT = 15
+LIMIT = seconds(15)
 
 
 def through(relay: Relay, machine: str, port: int) -> Laptop:
@@ -67,7 +68,7 @@ def unused(home: Laptop) -> Iterator[tuple[float, list[int], subprocess.Popen[by
     )
     yield time.monotonic(), masters(home), bare
     bare.kill()
-    bare.wait(5)
+    bare.wait(seconds(5))
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,7 @@ def masters(laptop: Laptop) -> list[int]:
             ["ssh", "-F", laptop.ssh_config, "-O", "check", host],
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=seconds(20),
             check=True,
         ).stderr
         for host in (NODE, GATEWAY)
@@ -126,17 +127,17 @@ def test_two_minutes_without_a_network(
     cut = time.monotonic()
     try:
         status = traveller.playbook("playbooks/status.yml")
-        assert time.monotonic() - cut < 20
+        assert time.monotonic() - cut < seconds(20)
         assert re.search(rf"hydra +{NODE} +The gateway {GATEWAY} cannot be reached\.", status.stdout), status.stdout
         begun = time.monotonic()
         connect = traveller.playbook("playbooks/connect.yml", my_browser=False)
         assert connect.returncode != 0
         assert f"The gateway {GATEWAY} cannot be reached." in connect.stdout
-        assert time.monotonic() - begun < 20
+        assert time.monotonic() - begun < seconds(20)
         # The person's own ssh, too.
         begun = time.monotonic()
         assert traveller.ssh("true", check=False) == ""
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < seconds(10)
         time.sleep(max(0, cut + 120 - time.monotonic()))
     finally:
         relay.mend()
@@ -163,7 +164,7 @@ def test_a_tunnel_that_is_not_used_stays_open(
 ) -> None:
     """Its keepalives are traffic; the connection without them is forgotten, which shows what the router does."""
     since, before, bare = unused
-    time.sleep(max(0, since + 75 - time.monotonic()))
+    time.sleep(max(0, since + seconds(75) - time.monotonic()))
     assert router.forgotten == 1
     assert bare.poll() is None
     assert masters(home) == before

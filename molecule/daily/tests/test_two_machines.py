@@ -7,6 +7,7 @@ from typing import Any
 
 import pexpect
 from laptop_container import Person
+from patience import SLOWLY, seconds
 
 Machines = tuple[Person, Person]
 
@@ -61,9 +62,15 @@ def test_an_authority_for_more_than_localhost_is_not_adopted(machines: Machines)
     assert "may vouch for more than localhost, so it is not ours, and not trusted." in words(refused)
 
 
+def given(person: Person) -> str:
+    """Return what a person gives a playbook that is typed."""
+    chosen = {"my_user": person.account, "my_port": person.port, **SLOWLY}
+    return "-e @molecule/laptop/vars/me.yml" + "".join(f" -e {name}={value}" for name, value in chosen.items())
+
+
 def test_logs_are_followed_until_control_c(machines: Machines) -> None:
     person, _ = machines
-    options = f"-e @molecule/laptop/vars/me.yml -e my_user={person.account} -e my_port={person.port}"
+    options = given(person)
     playbook = f"playbooks/logs.yml -l hydra -i inventory/hydra.yml {options} -e logs_follow=true"
     with person.at_a_terminal(
         f"cd /srv/jupyter-on-a-cluster && . /opt/ansible/bin/activate && ansible-playbook {playbook}"
@@ -74,7 +81,7 @@ def test_logs_are_followed_until_control_c(machines: Machines) -> None:
         typed.sendintr()
         typed.expect("User interrupted execution")
         typed.expect(pexpect.EOF)
-    time.sleep(1)
+    time.sleep(seconds(1))
     assert person.run("pgrep -a ssh | grep -w tail || true") == ""
     assert person.run(f"ssh {person.node} 'pgrep -x tail || true'") == ""
 
@@ -87,7 +94,7 @@ def test_short_forms_for_the_shells(machines: Machines) -> None:
     asked: dict[str, Any] = {"my_user": person.account, "my_aliases": ["bash", "zsh", "fish"]}
     assert "changed=0" not in person.site(**asked)
     assert "changed=0" in person.site(**asked)
-    options = f"-e @molecule/laptop/vars/me.yml -e my_user={person.account} -e my_port={person.port}"
+    options = given(person)
     for shell in ("bash -ic", "zsh -ic", "fish -c"):
         said = person.run(f"cd /tmp && {shell} 'jupyter-hydra status {options}; pwd' </dev/null")
         assert f"{person.node}  since " in said

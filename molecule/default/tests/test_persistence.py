@@ -8,6 +8,7 @@ import time
 import pexpect
 from browser import Browser
 from cluster import GATEWAY, NODE, Laptop, node_root, takes_calls
+from patience import seconds
 
 
 def test_the_same_server_and_kernel_are_there_after_logging_out(laptop: Laptop, browser: Browser, kernel: str) -> None:
@@ -15,12 +16,12 @@ def test_the_same_server_and_kernel_are_there_after_logging_out(laptop: Laptop, 
     browser.run(kernel, "answer = 42")
     for host in (NODE, GATEWAY):
         assert laptop.control("exit", host) == 0
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + seconds(20)
     while "sshd: astro" in node_root("ps -eo args") or takes_calls(9876):
         assert time.monotonic() < deadline, "the connections do not end"
         time.sleep(0.2)
     # logind takes a person's processes away, where it does, some seconds after the last logout.
-    time.sleep(12)
+    time.sleep(seconds(12))
 
     assert laptop.server() == before
     assert laptop.control("forward", "jupyter-hydra") == 0
@@ -34,7 +35,9 @@ def test_screen_shows_the_session(laptop: Laptop) -> None:
 def test_looking_at_the_session_does_no_harm(laptop: Laptop, browser: Browser, kernel: str) -> None:
     before = laptop.server()
     command = f"ssh -F {shlex.quote(str(laptop.ssh_config))} -tt {NODE} screen -r jupyter"
-    terminal = pexpect.spawn(command, encoding="utf-8", timeout=20, dimensions=(40, 200), env={"TERM": "xterm"})
+    terminal = pexpect.spawn(
+        command, encoding="utf-8", timeout=seconds(20), dimensions=(40, 200), env={"TERM": "xterm"}
+    )
     terminal.expect("Jupyter Server .* is running at")
     terminal.send("\x01c")
     terminal.expect(r"\$ ")
@@ -52,11 +55,13 @@ def test_looking_at_the_session_does_no_harm(laptop: Laptop, browser: Browser, k
 def test_ctrl_c_in_the_session_asks_first(laptop: Laptop, browser: Browser, kernel: str) -> None:
     before = laptop.server()
     command = f"ssh -F {shlex.quote(str(laptop.ssh_config))} -tt {NODE} screen -r jupyter"
-    terminal = pexpect.spawn(command, encoding="utf-8", timeout=20, dimensions=(40, 200), env={"TERM": "xterm"})
+    terminal = pexpect.spawn(
+        command, encoding="utf-8", timeout=seconds(20), dimensions=(40, 200), env={"TERM": "xterm"}
+    )
     terminal.expect("is running at")
     terminal.send("\x03")
     terminal.expect(r"Shut down this Jupyter server \(y/\[n\]\)\?")
-    terminal.expect("resuming operation", timeout=15)
+    terminal.expect("resuming operation", timeout=seconds(15))
     terminal.send("\x01d")
     terminal.expect("detached")
     assert laptop.server() == before

@@ -10,6 +10,7 @@ import subprocess
 import pytest
 from browser import Browser
 from cluster import GATEWAY, NODE, Laptop, node_root
+from patience import seconds
 from testinfra.host import Host
 
 
@@ -28,7 +29,7 @@ def test_keys_and_records_are_private(host: Host, laptop: Laptop) -> None:
     assert laptop.folder.stat().st_mode & 0o777 == 0o700
 
 
-# Reads whatever a neighbour can read from the ports on the node's loopback, for three seconds.
+# Reads whatever a neighbour can read from the ports on the node's loopback, for some seconds.
 EAVESDROP = """
 import sys, time, zmq
 subscriber = zmq.Context().socket(zmq.SUB)
@@ -36,7 +37,7 @@ subscriber.subscribe(b"")
 for port in sys.argv[1:]:
     subscriber.connect("tcp://127.0.0.1:" + port)
 print("listening", flush=True)
-end = time.monotonic() + 3
+end = time.monotonic() + SECONDS
 while time.monotonic() < end:
     if subscriber.poll(100):
         print(subscriber.recv_multipart())
@@ -48,7 +49,8 @@ def test_a_neighbour_cannot_read_what_a_kernel_prints(browser: Browser, kernel: 
     browser.run(kernel, "print()")
     ports = node_root("ss -Hltn | grep -o '127.0.0.1:[0-9]*' | cut -d : -f 2 || true").split()
     command = ["podman", "exec", "--user", "fresh", "jupyter-test-hydra08i", "/opt/anaconda3/bin/python", "-c"]
-    with subprocess.Popen([*command, EAVESDROP, *ports], stdout=subprocess.PIPE, text=True) as neighbour:
+    eavesdrop = EAVESDROP.replace("SECONDS", str(seconds(3)))
+    with subprocess.Popen([*command, eavesdrop, *ports], stdout=subprocess.PIPE, text=True) as neighbour:
         assert neighbour.stdout is not None
         assert neighbour.stdout.readline() == "listening\n"
         assert "secret result" in browser.run(kernel, "import time; time.sleep(1); print('secret result')")
@@ -93,7 +95,7 @@ def test_the_certificate_is_for_localhost_and_no_other_name(laptop: Laptop) -> N
 
 def test_a_browser_that_does_not_know_the_authority_refuses() -> None:
     with (
-        socket.create_connection(("localhost", 9876), timeout=5) as connection,
+        socket.create_connection(("localhost", 9876), timeout=seconds(5)) as connection,
         pytest.raises(ssl.SSLCertVerificationError),
     ):
         ssl.create_default_context().wrap_socket(connection, server_hostname="localhost")

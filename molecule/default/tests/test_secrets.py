@@ -6,6 +6,7 @@ import subprocess
 
 from browser import Browser
 from cluster import Laptop, node_root
+from patience import seconds
 
 # Looks at every process of the node, as fast as it can, and keeps each argument list and environment once.
 WATCH = r"""
@@ -28,7 +29,7 @@ def test_a_run_that_changes_the_password_shows_it_nowhere(laptop: Laptop, browse
             restored = laptop.playbook("site.yml", "-vvv", "--diff")
         finally:
             node_root("touch /tmp/watch.stop")
-            watch.wait(timeout=20)
+            watch.wait(timeout=seconds(20))
     seen = node_root("cat /tmp/watch.out")
 
     assert changed.returncode == restored.returncode == 0, changed.stdout + restored.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pexpect
 import pytest
 from cluster import PROJECT, Laptop
+from patience import SLOWLY, seconds
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,7 +52,7 @@ def test_ad_hoc_commands_work_in_the_repository(laptop: Laptop) -> None:
         cwd=PROJECT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=seconds(60),
         check=False,
     )
     assert "ping: pong" in done.stdout, done.stdout + done.stderr
@@ -63,13 +65,17 @@ def test_a_password_is_asked_for_twice_on_the_terminal(laptop: Laptop) -> None:
         str(PROJECT / "inventory" / "hydra.yml"),
         f"-e@{laptop.scenario}/vars/me.yml",
         "-e",
-        "my_password=",
+        json.dumps({"my_password": "", **SLOWLY}),
     ]
     environment = {**os.environ, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT), "JUPYTER_CLUSTER_PASSWORD": ""}
 
     def ask(first: str, second: str) -> str:
         run = pexpect.spawn(
-            "ansible-playbook", [str(PROJECT / "site.yml"), *arguments], env=environment, encoding="utf-8", timeout=60
+            "ansible-playbook",
+            [str(PROJECT / "site.yml"), *arguments],
+            env=environment,
+            encoding="utf-8",
+            timeout=seconds(60),
         )
         run.expect("Choose a password for your Jupyter server.*:")
         run.sendline(first)

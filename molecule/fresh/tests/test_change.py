@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from cluster import Laptop, takes_calls
+from patience import seconds
 
 
 def test_the_home_has_one_folder_more(laptop: Laptop) -> None:
@@ -50,7 +51,7 @@ def test_stop_without_a_server_is_no_error(laptop: Laptop) -> None:
 
 @pytest.mark.usefixtures("stopped")
 def test_a_session_that_is_not_ours_is_left_alone_and_named(laptop: Laptop) -> None:
-    laptop.ssh("screen -dmS jupyter sleep 300")
+    laptop.ssh(f"screen -dmS jupyter sleep {seconds(300)}")
     session = laptop.ssh("screen -ls | grep -o '[0-9]*[.]jupyter'").strip()
     try:
         refused = laptop.playbook("site.yml")
@@ -69,7 +70,7 @@ def test_a_session_that_is_not_ours_is_left_alone_and_named(laptop: Laptop) -> N
 def test_another_window_in_our_session_outlives_the_server(laptop: Laptop) -> None:
     assert laptop.playbook("site.yml").returncode == 0
     session = laptop.ssh("screen -ls | grep -o '[0-9]*[.]jupyter'").strip()
-    laptop.ssh("screen -S jupyter -X screen sleep 300")
+    laptop.ssh(f"screen -S jupyter -X screen sleep {seconds(300)}")
     assert laptop.playbook("playbooks/stop.yml").returncode == 0
     assert session in laptop.ssh("screen -ls")
     assert laptop.playbook("site.yml").returncode == 0

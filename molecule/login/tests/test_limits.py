@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from laptop_container import Person, TokenPerson, root, sshd
+from patience import seconds
 from viper import GATE1, GATE2, STAND_IN, words
 
 
@@ -15,7 +16,8 @@ def test_max_sessions(passcode: TokenPerson, sessions: int) -> None:
         assert "failed=0" in passcode.site(my_user=passcode.account, **STAND_IN)
         before = passcode.logins()
         # The person's own sessions take them all.
-        passcode.run(f"for n in $(seq {sessions}); do ssh {passcode.node} sleep 30 >/dev/null 2>&1 & done; sleep 1")
+        begin = f"ssh {passcode.node} sleep {seconds(30)} >/dev/null 2>&1 &"
+        passcode.run(f"for n in $(seq {sessions}); do {begin} done; sleep {seconds(1)}")
         shown = passcode.site("playbooks/stop.yml", check=False, my_user=passcode.account, **STAND_IN)
         assert (
             f"{passcode.node} takes no further session on the connection that is open (MaxSessions in its sshd). Close "
@@ -33,7 +35,7 @@ def test_max_startups(key: Person, passcode: TokenPerson) -> None:
     key.run("rm -f ~/.ssh/config")
     with sshd("MaxStartups 1\n", "gate"):
         # Somebody who does not log in.
-        key.run("(exec 3<>/dev/tcp/gate1.mpcdf.mpg.de/22; sleep 60) &")
+        key.run(f"(exec 3<>/dev/tcp/gate1.mpcdf.mpg.de/22; sleep {seconds(60)}) &")
         assert "failed=0" in passcode.site("playbooks/stop.yml", my_user=passcode.account, **STAND_IN)
         shown = key.site("playbooks/stop.yml", check=False, my_user=key.account, my_login="key", **STAND_IN)
         key.run("pkill -x sleep")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cluster import Laptop, node_home
+from patience import seconds
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +41,7 @@ def refusal(laptop: Laptop) -> Iterator[Callable[..., str]]:
         begun = time.monotonic()
         env = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "JUPYTER_CLUSTER_PASSWORD": "", **(environment or {})}
         done = laptop.playbook("site.yml", *options, env=env, **variables)
-        assert time.monotonic() - begun < 15
+        assert time.monotonic() - begun < seconds(15)
         assert done.returncode != 0, done.stdout
         report = json.loads(done.stdout[done.stdout.index("{\n") :].rsplit("}", 1)[0] + "}")
         results = [result for play in report["plays"] for task in play["tasks"] for result in task["hosts"].values()]
@@ -68,7 +69,9 @@ def ssh_config(laptop: Laptop) -> Iterator[Callable[[str], dict[str, str]]]:
 
     yield make
     for connection in (folder / "jupyter" / "cm").glob("*"):
-        subprocess.run(["ssh", "-S", connection, "-O", "exit", "any"], capture_output=True, timeout=10, check=False)
+        subprocess.run(
+            ["ssh", "-S", connection, "-O", "exit", "any"], capture_output=True, timeout=seconds(10), check=False
+        )
     shutil.rmtree(folder)
 
 

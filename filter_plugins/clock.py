@@ -1,0 +1,33 @@
+"""Compares the clocks of laptop and node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def clock_difference(facts: Mapping[str, Any]) -> str:
+    """Say how far a node's clock is ahead of this machine's, or behind, as far as that can be known.
+
+    Args:
+        facts: of the probe, in whole seconds: ``asked`` and ``answered`` by this machine's clock, and ``time`` and
+            ``ended``, by the node's, which lie between them.
+
+    Returns:
+        The difference and its uncertainty, however long the way, or a busy machine, took.
+    """
+    # A whole second stands for all that follows it, up to the next one.
+    least, most = facts["ended"] - (facts["answered"] + 1), facts["time"] + 1 - facts["asked"]
+    if least <= 0 <= most:
+        return f"as this machine's, to {max(-least, most)} s"
+    if least > 0:
+        return f"{least} to {most} s ahead of this machine"
+    return f"{-most} to {-least} s behind this machine"
+
+
+class FilterModule:
+    """Filters for the playbook doctor."""
+
+    def filters(self) -> dict[str, Callable[..., str]]:
+        """Return the filters by name."""
+        return {"clock_difference": clock_difference}
