@@ -115,7 +115,7 @@ def node_root(command: str, host: str = "hydra08i") -> str:
 def node_write(path: str, text: str, host: str = "hydra08i") -> None:
     """Write a file on a host as root, whatever is in it, for everybody to read."""
     argv = ["podman", "exec", "-i", f"jupyter-test-{host}", "sh", "-c", f"cat >{path} && chmod 644 {path}"]
-    subprocess.run(argv, input=text, text=True, timeout=60, check=True)
+    subprocess.run(argv, input=text, text=True, timeout=seconds(60), check=True)
 
 
 def node_home(account: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from cluster import Laptop, node_root
+from patience import seconds
 
 Writes = Callable[[str, str], None]
 
@@ -59,7 +60,7 @@ def test_one_that_cannot_work_is_named_in_time(laptop: Laptop, writes: Writes, f
     begun = time.monotonic()
     refused = laptop.playbook("site.yml")
     assert refused.returncode != 0
-    assert time.monotonic() - begun < 75
+    assert time.monotonic() - begun < seconds(75)
     said = " ".join(refused.stdout.split())
     assert (
         "The login shell on hydra08i.rzg.mpg.de has not run the probe within 45 s. Look for a line in ~/.bashrc" in said
