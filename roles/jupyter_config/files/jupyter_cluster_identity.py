@@ -104,7 +104,7 @@ def password_hash() -> str:
         raise ValueError("it has no whole hash")
     memory, passes, lanes = map(int, whole.groups())
     if not 1 <= lanes <= MOST_LANES or not 8 * lanes <= memory <= MOST_MEMORY or not 1 <= passes <= MOST_WORK // memory:
-        raise ValueError("its hash costs too much, or nothing")
+        raise ValueError("its hash costs too much, or too little")
     return whole.group().rstrip("\n")
 
 
