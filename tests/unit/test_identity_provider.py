@@ -173,7 +173,8 @@ def test_nobody_gets_in_by_an_address_or_an_empty_form(server: Server) -> None:
 
 def test_cookies_are_for_https_and_this_site_and_no_script(server: Server) -> None:
     visitor = server.visitor()
-    visitor.ask("/login")
+    (xsrf,) = visitor.ask("/login").cookies
+    assert {"secure", "samesite=lax", "path=/"} <= {*xsrf.lower().split("; ")}
     cookies = [line.lower() for line in visitor.login(PASSWORD).cookies]
     # VS Code takes the first one for the login.
     assert cookies[0].startswith(f"{LOGIN}=")
@@ -448,6 +449,7 @@ def test_nothing_starts_where_the_records_cannot_be_written(tmp_path: Path, prov
         (tmp_path / what).mkdir()
         with pytest.raises(SystemExit, match=r"^Not started: .*run cannot be written \(.+\)\.$"):
             provider.Owner()
+        assert not [path for path in (tmp_path / "run").iterdir() if path.is_file() and path.name != "logouts"]
 
 
 def test_jupyter_ends_where_the_provider_does_not_start(tmp_path: Path) -> None:
