@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import importlib.util
@@ -94,8 +95,9 @@ def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restarted]:
     stays, leaves = server.visitor(PASSWORD), server.visitor(PASSWORD)
     copies = [dict(leaves.cookies)]
     # Another cookie of the same login.
-    leaves.ask("/api/me", "PATCH", b"{}", {"Content-Type": "application/json"})
+    leaves.ask("/api/me", "PATCH", b'{"color": "red"}', {"Content-Type": "application/json"})
     copies.append(dict(leaves.cookies))
+    assert len({copy[LOGIN] for copy in copies}) == 2
     assert all(Visitor(server.socket, copy).inside() for copy in copies)
     assert leaves.ask("/logout").status == 200
     key = server.key.read_text()
@@ -171,7 +173,8 @@ def test_nobody_gets_in_by_an_address_or_an_empty_form(server: Server) -> None:
 
 def test_cookies_are_for_https_and_this_site_and_no_script(server: Server) -> None:
     visitor = server.visitor()
-    visitor.ask("/login")
+    (xsrf,) = visitor.ask("/login").cookies
+    assert {"secure", "samesite=lax", "path=/"} <= {*xsrf.lower().split("; ")}
     cookies = [line.lower() for line in visitor.login(PASSWORD).cookies]
     # VS Code takes the first one for the login.
     assert cookies[0].startswith(f"{LOGIN}=")
@@ -446,6 +449,7 @@ def test_nothing_starts_where_the_records_cannot_be_written(tmp_path: Path, prov
         (tmp_path / what).mkdir()
         with pytest.raises(SystemExit, match=r"^Not started: .*run cannot be written \(.+\)\.$"):
             provider.Owner()
+        assert not [path for path in (tmp_path / "run").iterdir() if path.is_file() and path.name != "logouts"]
 
 
 def test_jupyter_ends_where_the_provider_does_not_start(tmp_path: Path) -> None:
@@ -551,6 +555,27 @@ def test_wrong_passwords_are_answered_later_and_later_and_the_right_one_at_once(
     begun = time.monotonic()
     assert server.visitor(PASSWORD).inside()
     assert time.monotonic() - begun < 1.6
+
+
+def test_who_comes_last_does_not_wait_for_all_who_came_before(provider: ModuleType) -> None:
+    whole, judged = hashed(PASSWORD), 0
+
+    def whole_hash() -> str:
+        nonlocal judged
+        judged += 1
+        return whole
+
+    async def come() -> object:
+        door = provider.Door()
+        others = [asyncio.ensure_future(door.judge("wrong", whole_hash, lambda: False)) for _ in range(60)]
+        await asyncio.sleep(0)
+        answer: object = await door.judge(PASSWORD, whole_hash, lambda: False)
+        for other in others:
+            other.cancel()
+        return answer
+
+    assert asyncio.run(come()) == whole
+    assert judged < 5
 
 
 @pytest.mark.usefixtures("_costly")

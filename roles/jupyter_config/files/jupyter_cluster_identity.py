@@ -85,11 +85,15 @@ def write_private(path: Path, text: str) -> None:
     new = path.with_name(path.name + ".new")
     # What an interrupted one has left.
     new.unlink(missing_ok=True)
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(new, path)
+    try:
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, path)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
@@ -104,7 +108,7 @@ def password_hash() -> str:
         raise ValueError("it has no whole hash")
     memory, passes, lanes = map(int, whole.groups())
     if not 1 <= lanes <= MOST_LANES or not 8 * lanes <= memory <= MOST_MEMORY or not 1 <= passes <= MOST_WORK // memory:
-        raise ValueError("its hash costs too much, or nothing")
+        raise ValueError("its hash costs too much, or too little")
     return whole.group().rstrip("\n")
 
 
@@ -382,6 +386,8 @@ class Owner(PasswordIdentityProvider):
     def validate_security(self, app: Any, ssl_options: dict[str, Any] | None = None) -> None:
         """Set what no configuration may open, when all of them have been read."""
         app.web_app.settings.update(CLOSED)
+        # Scripts of the page read this one.
+        app.web_app.settings["xsrf_cookie_kwargs"] = {"path": app.base_url, "secure": True, "samesite": "Lax"}
         super().validate_security(app, ssl_options)
 
     def whole_hash(self) -> str | None:
