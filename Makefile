@@ -52,8 +52,10 @@ unit: .venv/installed ## Test the filters
 docs: .venv/installed ## Render docs/variables.md from the roles' specs
 	@.venv/bin/python tests/support/variables.py
 
-lock: ## Renew requirements.txt from pyproject.toml (needs uv)
+lock: ## Renew requirements.txt from pyproject.toml, and that of the newest ansible-core (needs uv)
 	uv pip compile --universal --generate-hashes --all-extras --no-header --upgrade pyproject.toml -o requirements.txt
+	cd molecule/cluster/image && uv pip compile --universal --python-version 3.13 --generate-hashes --no-header \
+	  --upgrade requirements-core-2.22.in -o requirements-core-2.22.txt
 
 clean: demo-down ## Take away .venv too, and the images, but for those that another clone's containers use
 	@podman image prune --all --force --filter label=jupyter-on-a-cluster >/dev/null

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 from ansible import constants as C
@@ -31,6 +33,14 @@ extends_documentation_fragment:
 PATIENCE = 1.0
 #: Their message is written for people, so all else that Ansible knows about the failure is left out.
 SPEAKING = {"ansible.builtin.fail", "ansible.builtin.assert"}
+#: What Ansible puts around the error of a template, one for each step that it took to it.
+FRAME = re.compile(
+    r"Task failed: (?:Finalization of task args for '[^']*' failed: |Error while resolving value for '[^']*': "
+    r"|A '[^']*' expression failed: )*"
+)
+#: And around that of a filter.
+FILTER_FRAME = re.compile(r"The filter plugin '([a-z_]+)' failed: ")
+FILTERS = {path.stem for path in Path(__file__).parents[1].glob("filter_plugins/*.yml")}
 
 
 class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types.
@@ -116,10 +126,42 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types.
 
     def _failure(self, result: Any) -> str:
         found = result.result
-        items = [item for item in found["results"] if item.get("failed")] if "results" in found else [found]
-        if result.task.action in SPEAKING and all("msg" in item for item in items):
-            return "\n".join(_lines(item["msg"]) for item in items)
-        return f"{_name(result.task)}: {self._dump_results(found)}"
+        items = [item for item in found["results"] if _is_failed(item)] if "results" in found else [found]
+        lines = [_speaks(item, result.task) for item in items]
+        return "\n".join(lines) if lines and all(lines) else f"{_name(result.task)}: {self._dump_results(found)}"
+
+
+def _is_failed(item: dict[str, Any]) -> bool:
+    """Tell whether an item of a loop has failed, which ansible-core 2.21 and newer do not write into its result."""
+    return bool(item.get("failed", item.get("failed_when_result", "exception" in item)))
+
+
+def _speaks(found: dict[str, Any], task: Any) -> str:
+    """Return what went wrong as it is written for people, or an empty string where all of the result has to be shown.
+
+    A result that is secret has no more than that to say.
+    """
+    if "censored" in found:
+        return f"{_name(task)}: {found['censored']}"
+    if "msg" not in found:
+        return ""
+    message = _lines(found["msg"])
+    if frame := FRAME.match(message):
+        return _unframed(message[frame.end() :], _name(task))
+    return message if task.action in SPEAKING else ""
+
+
+def _unframed(error: str, name: str) -> str:
+    """Return the error of a template: what a filter of ours says on purpose, or what went wrong in which step.
+
+    What it says on purpose begins with its name, or has a remedy after the cause; a Python error has neither.
+    """
+    frame = FILTER_FRAME.match(error)
+    if frame and frame[1] in FILTERS:
+        said = error[frame.end() :]
+        if said.startswith(f"{frame[1]}: ") or re.match(r"[A-Z][^\n]*[.] ", said):
+            return said
+    return f"{name}: {error}"
 
 
 def _name(task: Any) -> str:
