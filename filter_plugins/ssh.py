@@ -108,6 +108,10 @@ _SSH_SAYS = (
         "see the cluster's status page{another_gateway}.",
     ),
     (
+        r"^\s*works now$",
+        "The connection to {node} broke off, and a new one works. Run this again.",
+    ),
+    (
         r"no answer within",
         "The open connection to {node}, or the way to it, does not answer: it stalls, or is dead. Run this again; the "
         "playbook connect closes what is dead.",
@@ -126,7 +130,7 @@ _SSH_SAYS = (
     (r"", "The login to {node} through {gateway} fails. See what this says: {log_in}"),
 )
 #: From which of them on nobody has said what is wrong, so that what others than ssh said counts more.
-_VAGUE = ("Connection (closed|reset) by", "")
+_VAGUE = (r"Connection (closed|reset) by (?!remote|peer|UNKNOWN)", "Connection (closed|reset) by", "")
 
 #: What `ssh -v` says of itself. Some of it tells how far it came, and is kept, without the mark of its kind.
 _KEPT = re.compile(r"^debug1: (?=Connecting to |Executing proxy command: )", re.MULTILINE)
@@ -192,7 +196,7 @@ def ssh_failure(
     start = found.start("line") + 1 if found.groupdict().get("line") else found.start()
     line = text[text.rfind("\n", 0, start) + 1 :].partition("\n")[0]
     if pattern in _VAGUE:
-        line = _somebody_s_words(text) or line
+        line = " / ".join(filter(None, (_somebody_s_words(text), line)))
         proxy = _own_proxy(text)
         if proxy:
             meaning = "The way to {node} by the ProxyCommand in your ssh_config fails. Try it by itself: " + proxy
