@@ -42,7 +42,7 @@ _SSH_SAYS = (
         "autoask for {node}: take it out, and close the connection: ssh -O exit {node}",
     ),
     (
-        r"session request failed|(?s:\(via proxy\).*?)(?P<line>\n[^\n]*open failed[^\n]*)",
+        r"session request failed|(?s:\(via proxy\).*?)(?P<line>\nchannel [^\n]*open failed[^\n]*)",
         "{node} takes no further session on the connection that is open (MaxSessions in its sshd). Close what else "
         "uses it, an ssh, scp or editor, and run this again.",
     ),
@@ -71,9 +71,19 @@ _SSH_SAYS = (
         "rebooting: see the cluster's status page{another_gateway}. On a slow network: -e my_patience=3",
     ),
     (
-        r"(?i)open failed|stdio forwarding (request )?failed|to UNKNOWN port 65535 timed out",
+        r"(?i)channel \d+: open failed|stdio forwarding (request )?failed|to UNKNOWN port 65535 timed out",
         "The gateway {gateway} lets you in, but {node} cannot be reached from it. The node may be down: see the "
         "cluster's status page, or name another login node in the cluster's inventory file.",
+    ),
+    (
+        r"Tunnel device open failed|tunnel forwarding",
+        "Your ssh_config says Tunnel of {gateway} or {node}, which does not work here, and is not needed: take it "
+        "out for them.",
+    ),
+    (
+        r"ssh_dispatch_run_fatal: Connection to UNKNOWN port 65535: Broken pipe",
+        "ssh has no way through the gateway {gateway}. Where your ssh_config says StdinNull yes of it, take that out: "
+        "it leaves the way without an input.",
     ),
     (
         r"bad permissions|Permissions .* are too open",

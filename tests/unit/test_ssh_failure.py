@@ -96,6 +96,12 @@ OWN_PROXY = BEFORE + "debug1: Executing proxy command: exec way-out n 22\n"
             "Your ssh agent did not sign with your key.",
             "sign_and_send_pubkey",
         ),
+        (JUMP + CALLS + "Tunnel device open failed.\n" + NO_BANNER, "Your ssh_config says Tunnel of GATE", "Tunnel"),
+        (
+            "ssh_dispatch_run_fatal: Connection to UNKNOWN port 65535: Broken pipe\n",
+            "ssh has no way through the gateway GATE.",
+            "ssh_dispatch_run_fatal",
+        ),
         # Their own words.
         (
             OWN_PROXY + "No VPN today.\n" + NO_BANNER,

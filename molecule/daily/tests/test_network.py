@@ -9,7 +9,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from browser import Browser
@@ -141,31 +140,22 @@ def comes_back(laptop: Laptop, kernel: tuple[Browser, str]) -> None:
     assert time.monotonic() - begun < LIMIT
 
 
-def test_looking_leaves_a_connection_that_stalls(traveller: Laptop, relay: Relay, running: str) -> None:
-    """Nothing comes through for more than 10 s, in which each verb that only looks is run."""
+@pytest.mark.parametrize("verb", ["status", "doctor", "logs"])
+def test_looking_leaves_a_connection_that_stalls(traveller: Laptop, relay: Relay, running: str, verb: str) -> None:
+    """Nothing comes through for 10 s, or as long as the verb takes, which is no minute."""
     before = masters(traveller)
-    looking = ("status", "doctor", "logs")
     with copying(traveller) as copy:
         relay.cut()
         cut = time.monotonic()
         try:
-            with ThreadPoolExecutor(len(looking)) as pool:
-                said = dict(
-                    zip(
-                        looking,
-                        pool.map(lambda verb: traveller.playbook(f"playbooks/{verb}.yml"), looking),
-                        strict=True,
-                    )
-                )
-            assert time.monotonic() - cut < 30
+            said = traveller.playbook(f"playbooks/{verb}.yml")
+            assert time.monotonic() - cut < 20
             time.sleep(max(0, cut + 10 - time.monotonic()))
         finally:
             relay.mend()
-        for verb, done in said.items():
-            assert (done.returncode == 0) == (verb == "status"), done.stdout
-            lines = [line for line in done.stdout.splitlines() if STALLS in line]
-            assert len(lines) == 1, done.stdout
-            assert "ansible-playbook playbooks/connect.yml -l hydra" in lines[0]
+        assert (said.returncode == 0) == (verb == "status"), said.stdout
+        (line,) = [line for line in said.stdout.splitlines() if STALLS in line]
+        assert "ansible-playbook playbooks/connect.yml -l hydra" in line
         assert copy.communicate(timeout=60)[0].split()[-1] == "60"
         assert copy.returncode == 0
     assert masters(traveller) == before

@@ -21,8 +21,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-#: ssh logs in by itself where a connection ends while it is asked, even to end it.
-NO_LOGIN = ("-o", "ProxyCommand=false", "-o", "BatchMode=yes")
+#: ssh logs in by itself where a connection ends while it is asked, even to end it; and with `ControlMaster yes` it does
+#: not ask any.
+NO_LOGIN = ("-o", "ProxyCommand=false", "-o", "BatchMode=yes", "-o", "ControlMaster=no")
 
 #: What a command needs, by the names of `ssh -G`: a session, in the foreground, with an input.
 NEEDED = {
@@ -44,7 +45,7 @@ class Connections:
         """Ask one host."""
         try:
             asked = subprocess.run(
-                [*self.ssh, *NO_LOGIN, "-o", "LogLevel=ERROR", "-o", "ControlMaster=no", "-W", "localhost:1", host],
+                [*self.ssh, *NO_LOGIN, "-o", "LogLevel=ERROR", "-W", "localhost:1", host],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=self.patience,
@@ -66,6 +67,9 @@ class Connections:
             [*self.ssh, "-G", host], capture_output=True, text=True, timeout=self.patience, check=False
         )
         found = dict(line.partition(" ")[::2] for line in asked.stdout.splitlines())
+        if "fork into background" in asked.stderr:
+            # ssh shows nothing then: it has no command that it could leave there.
+            found["forkafterauthentication"] = "yes"
         return [
             option
             for name, option in NEEDED.items()
