@@ -6,18 +6,25 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-#: What ssh says, and what it means. The first pattern that matches counts, so the more telling ones come first.
+#: What ssh says, and what it means. The first pattern that matches counts, so the more telling ones come first. Of what
+#: it matches, the group `line` is shown, or else the line that it begins in.
 _SSH_SAYS = (
     (
-        r"not in cluster_host_keys|no matching host key type",
+        r"not in cluster_host_keys",
         "{gateway} or {node} does not show the host key that the cluster's inventory file pins (cluster_host_keys). "
         "Either the cluster changed it, which its pages or its support confirm, or somebody stands in between: do not "
         "log in before you know which.",
     ),
     (
-        r"REMOTE HOST IDENTIFICATION HAS CHANGED",
+        r"(REMOTE HOST IDENTIFICATION HAS CHANGED|REVOKED HOST KEY DETECTED)",
         "The host key of {gateway} or {node} is not the one in your known_hosts. Either the cluster changed it, which "
         "its pages or its support confirm, or somebody stands in between: do not log in before you know which.",
+    ),
+    (
+        r"no matching .* found\. Their offer",
+        "The ssh of this machine and that of {gateway} or {node} have too little in common: one of the two is too old. "
+        "Install a newer OpenSSH here; or, for that host in your ssh_config, allow what it offers (man ssh_config: "
+        "HostKeyAlgorithms, KexAlgorithms, Ciphers, MACs).",
     ),
     (
         r"Host key verification failed",
@@ -25,28 +32,78 @@ _SSH_SAYS = (
         "fingerprint with the one that the cluster publishes: {log_in}",
     ),
     (
-        r"session request failed",
+        r"unix_listener: .*|ControlPath too long.*|ControlPath .* too long.*",
+        "ssh cannot make the socket of an open connection. Make its folder, let it be yours to write to, with a short "
+        "name, and its disk have room: ControlPath in your ssh_config, or else my_folder.",
+    ),
+    (
+        r"session request failed: Permission denied|Master refused",
+        "The connection that is open does not let others use it. Your ssh_config must not have ControlMaster ask or "
+        "autoask for {node}: take it out, and close the connection: ssh -O exit {node}",
+    ),
+    (
+        r"session request failed|(?s:\(via proxy\).*?)(?P<line>\nchannel [^\n]*open failed[^\n]*)",
         "{node} takes no further session on the connection that is open (MaxSessions in its sshd). Close what else "
         "uses it, an ssh, scp or editor, and run this again.",
     ),
     (
-        r"administratively prohibited",
-        "The gateway {gateway} does not forward connections to {node} (AllowTcpForwarding in its sshd). Ask the "
-        "cluster's support which gateway does, and set cluster_gateway in the cluster's inventory file.",
+        r"(?i)required to change your password|your password has expired|password change required",
+        "Your password on {where} has expired. Log in there at a terminal, and choose another.",
     ),
     (
-        r"(?i)open failed|stdio forwarding (request )?failed|to UNKNOWN port 65535 timed out",
+        r"(?i)account (has|is) expired|account .*(locked|disabled)",
+        "Your account on {where} has expired, or is locked. Ask the cluster's support.",
+    ),
+    (
+        r"administratively prohibited|forwards nowhere",
+        "The gateway {gateway} lets you in, but does not forward connections to {node} (AllowTcpForwarding, PermitOpen "
+        "or DisableForwarding in its sshd{or_down}). Ask the cluster's support which gateway does, and set "
+        "cluster_gateway in the cluster's inventory file{another_gateway}.",
+    ),
+    (
+        r"open failed: connect failed: (Name or service not known|No address|Temporary failure in name|nodename nor)",
+        "The gateway {gateway} lets you in, but knows no host {node}. Correct its name among the hosts of the "
+        "cluster's inventory file.",
+    ),
+    (
+        r"(?ms)^Connecting to (?!.*\nAuthenticated to ).*(?P<line>\nConnection to UNKNOWN port 65535 timed out)",
+        "The gateway {gateway} does not let you in in time. Check the network (a VPN?); the gateway may be down or "
+        "rebooting: see the cluster's status page{another_gateway}. On a slow network: -e my_patience=3",
+    ),
+    (
+        r"(?i)channel \d+: open failed|stdio forwarding (request )?failed|to UNKNOWN port 65535 timed out",
         "The gateway {gateway} lets you in, but {node} cannot be reached from it. The node may be down: see the "
         "cluster's status page, or name another login node in the cluster's inventory file.",
     ),
     (
+        r"Tunnel device open failed|tunnel forwarding",
+        "Your ssh_config says Tunnel of {gateway} or {node}, which does not work here, and is not needed: take it "
+        "out for them.",
+    ),
+    (
+        r"ssh_dispatch_run_fatal: Connection to UNKNOWN port 65535: Broken pipe",
+        "ssh has no way through the gateway {gateway}. Where your ssh_config says StdinNull yes of it, take that out: "
+        "it leaves the way without an input.",
+    ),
+    (
+        r"bad permissions|Permissions .* are too open",
+        "ssh does not use a key of yours that others may read, and nothing else lets you in. Make it private: chmod "
+        "600, and the file's name.",
+    ),
+    (
+        r"(?i)agent refused operation|signing failed for .* from agent",
+        "Your ssh agent did not sign with your key. Unlock it; or, where it asks you for something, set my_login: "
+        "prompt in inventory/group_vars/all/me.yml. See what this says: {log_in}",
+    ),
+    (
         r"(?s)(Permission denied \(|Too many authentication failures).*UNKNOWN port 65535",
         "The gateway {gateway} does not let you in. Is my_user in inventory/group_vars/all/me.yml right, and your key "
-        "known there? Where a login asks you for something, set my_login: prompt there. See what this says: {log_in}",
+        "known there{key}? Where a login asks you for something, set my_login: prompt there. See what this says: "
+        "{log_in}",
     ),
     (
         r"Permission denied \(|Too many authentication failures",
-        "{node} does not let you in, though the gateway did. Is your key known there? Where a login asks you for "
+        "{node} does not let you in, though the gateway did. Is your key known there{key}? Where a login asks you for "
         "something, set my_login: prompt in inventory/group_vars/all/me.yml. See what this says: {log_in}",
     ),
     (
@@ -61,6 +118,15 @@ _SSH_SAYS = (
         "see the cluster's status page{another_gateway}.",
     ),
     (
+        r"^\s*works now$",
+        "The connection to {node} broke off, and a new one works. Run this again.",
+    ),
+    (
+        r"no answer within",
+        "The open connection to {node}, or the way to it, does not answer: it stalls, or is dead. Run this again; the "
+        "playbook connect closes what is dead.",
+    ),
+    (
         r"Connection (closed|reset) by (?!remote|peer|UNKNOWN)",
         "The gateway {gateway} ends the connection before the login. Too many log in at once (MaxStartups in its "
         "sshd), it has banned your address for a while, or your account is locked: wait some minutes{another_gateway}. "
@@ -73,27 +139,88 @@ _SSH_SAYS = (
     ),
     (r"", "The login to {node} through {gateway} fails. See what this says: {log_in}"),
 )
+#: From which of them on nobody has said what is wrong, so that what others than ssh said counts more.
+_VAGUE = (r"Connection (closed|reset) by (?!remote|peer|UNKNOWN)", "Connection (closed|reset) by", "")
+
+#: What `ssh -v` says of itself. Some of it tells how far it came, and is kept, without the mark of its kind.
+_KEPT = re.compile(r"^debug1: (?=Connecting to |Executing proxy command: )", re.MULTILINE)
+_CHATTER = re.compile(
+    r"^(debug\d: .*|OpenSSH_.*|Transferred: sent .*|Bytes per second: .*|Killed by signal 1\.)(\n|$)", re.MULTILINE
+)
+#: ssh's own lines, beside which a proxy's or a host's words are somebody else's.
+_SSH_S_OWN = re.compile(
+    r"^(Connecting to |Executing proxy command: |Authenticated to |(kex|ssh)_exchange_identification: "
+    r"|banner exchange: |Connection (closed|reset|to) |ssh: |Warning: Permanently added |\*\* |\s*$)"
+)
 
 
-def ssh_failure(said: str, *, node: str, gateway: str, log_in: str, other_gateways: Sequence[str] = ()) -> str:
+def _somebody_s_words(text: str) -> str:
+    """Return what others than ssh said, the last of it, or an empty string."""
+    lines = [line.strip() for line in text.splitlines() if not _SSH_S_OWN.match(line)]
+    return lines[-1] if lines else ""
+
+
+def _own_proxy(text: str) -> str:
+    """Return the command that the person's own ssh_config goes by, where nothing came of it, or an empty string."""
+    # One that ssh makes of a ProxyJump has the host in brackets.
+    own = [
+        command
+        for command in re.findall(r"^Executing proxy command: exec (.*)", text, re.MULTILINE)
+        if not re.search(r" -W '\[", command)
+    ]
+    return str(own[-1]).replace("{", "{{").replace("}", "}}") if own and "Authenticated to " not in text else ""
+
+
+def _where(text: str, position: int, node: str, gateway: str) -> str:
+    """Name the host that said something, by what was said before and after it."""
+    if "\nAuthenticated to " in f"\n{text[:position]}":
+        return node
+    gave_up = r"Connection closed by (?!UNKNOWN|remote)|_exchange_identification: Connection closed|forwarding failed"
+    return gateway if re.search(gave_up, text[position:]) else f"{gateway} or {node}"
+
+
+def ssh_failure(
+    said: str, *, node: str, gateway: str, log_in: str, other_gateways: Sequence[str] = (), pinned: bool = False
+) -> str:
     """Say in one line what a failed ssh connection means, and what to do.
 
     Args:
-        said: what ssh printed, both hops together.
+        said: what ssh printed, both hops together, with or without ``-v``.
         node: the login node's name.
         gateway: the gateway's name.
         log_in: the command that a person logs in with.
         other_gateways: the names of those that can take the gateway's place.
+        pinned: whether the cluster's inventory file has host keys.
 
     Returns:
         One line that names the host and the remedy, with the telling line of ssh at its end.
     """
-    another = f", or take another gateway: -e my_gateway={other_gateways[0]}" if other_gateways else ""
-    text = str(said)
-    found, meaning = next((match, words) for pattern, words in _SSH_SAYS if (match := re.search(pattern, text)))
-    line = text[text.rfind("\n", 0, found.start()) + 1 :].partition("\n")[0].strip(" @\r")
-    names = {"node": node, "gateway": gateway, "log_in": log_in, "another_gateway": another}
-    return f"{meaning.format(**names)} (ssh: {line or 'no message'})"
+    text = _CHATTER.sub("", _KEPT.sub("", str(said).replace("\r", "")))
+    says = _SSH_SAYS
+    if pinned:
+        # They alone are accepted, by their types, too.
+        says = ((r"no matching host key type|" + _SSH_SAYS[0][0], _SSH_SAYS[0][1]), *_SSH_SAYS[1:])
+    pattern, found, meaning = next(
+        (pattern, match, words) for pattern, words in says if (match := re.search(pattern, text))
+    )
+    start = found.start("line") + 1 if found.groupdict().get("line") else found.start()
+    line = text[text.rfind("\n", 0, start) + 1 :].partition("\n")[0]
+    if pattern in _VAGUE:
+        line = " / ".join(filter(None, (_somebody_s_words(text), line)))
+        proxy = _own_proxy(text)
+        if proxy:
+            meaning = "The way to {node} by the ProxyCommand in your ssh_config fails. Try it by itself: " + proxy
+    missing = re.search(r"no such identity: (.*?): ", text)
+    names = {
+        "node": node,
+        "gateway": gateway,
+        "log_in": log_in,
+        "another_gateway": f", or take another gateway: -e my_gateway={other_gateways[0]}" if other_gateways else "",
+        "where": _where(text, found.start(), node, gateway),
+        "or_down": "; or it leads to other nodes alone, and this one is down" if found[0] == "forwards nowhere" else "",
+        "key": f" (ssh finds no {missing[1]})" if missing else "",
+    }
+    return f"{meaning.format(**names)} (ssh: {line.strip(' @') or 'no message'})"
 
 
 def port_holder(listing: str) -> str:

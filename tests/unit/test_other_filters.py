@@ -164,7 +164,7 @@ def test_whatever_a_login_script_prints_is_ignored(noise: str) -> None:
         ("Connection to UNKNOWN port 65535 timed out", "The gateway GATE lets you in, but NODE", "timed out)"),
         (
             "channel 0: open failed: administratively prohibited: x",
-            "The gateway GATE does not forward",
+            "The gateway GATE lets you in, but does not forward",
             "prohibited: x)",
         ),
         ("No key\nHost key verification failed.", "This machine does not know the host key", "verification failed.)"),

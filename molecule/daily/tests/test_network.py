@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -17,6 +18,8 @@ from relay import Relay
 
 #: How long `connect` may take once the network is back, in seconds.
 LIMIT = seconds(15)
+#: What a verb that only looks says of a connection that does not answer.
+STALLS = f"The open connection to {NODE} and {GATEWAY} does not answer: it stalls, or is dead. This only looks, and has"
 
 
 def through(relay: Relay, machine: str, port: int) -> Laptop:
@@ -110,6 +113,24 @@ def masters(laptop: Laptop) -> list[int]:
     return [int(re.findall(r"pid=(\d+)", line)[0]) for line in said]
 
 
+@contextlib.contextmanager
+def copying(laptop: Laptop) -> Iterator[subprocess.Popen[str]]:
+    """Something of the person's own that uses the open connection for half a minute, as an rsync does."""
+    command = "for line in $(seq 60); do echo $line; sleep 0.5; done"
+    copy = subprocess.Popen(
+        ["ssh", "-F", laptop.ssh_config, NODE, command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert copy.stdout
+    assert copy.stdout.readline() == "1\n"
+    yield copy
+    copy.kill()
+    copy.wait(5)
+
+
 def comes_back(laptop: Laptop, kernel: tuple[Browser, str]) -> None:
     """Connect again, and find the kernel as it was, in time."""
     begun = time.monotonic()
@@ -120,6 +141,38 @@ def comes_back(laptop: Laptop, kernel: tuple[Browser, str]) -> None:
     assert time.monotonic() - begun < LIMIT
 
 
+@pytest.mark.parametrize("verb", ["status", "doctor", "logs"])
+def test_looking_leaves_a_connection_that_stalls(traveller: Laptop, relay: Relay, running: str, verb: str) -> None:
+    """Nothing comes through for 10 s, or as long as the verb takes, which is no minute."""
+    before = masters(traveller)
+    with copying(traveller) as copy:
+        relay.cut()
+        cut = time.monotonic()
+        try:
+            said = traveller.playbook(f"playbooks/{verb}.yml")
+            assert time.monotonic() - cut < seconds(20)
+            time.sleep(max(0, cut + 10 - time.monotonic()))
+        finally:
+            relay.mend()
+        assert (said.returncode == 0) == (verb == "status"), said.stdout
+        (line,) = [line for line in said.stdout.splitlines() if STALLS in line]
+        assert "ansible-playbook playbooks/connect.yml -l hydra" in line
+        assert copy.communicate(timeout=60)[0].split()[-1] == "60"
+        assert copy.returncode == 0
+    assert masters(traveller) == before
+
+
+def test_connect_says_what_ended_with_a_dead_connection(traveller: Laptop, relay: Relay, running: str) -> None:
+    with copying(traveller) as copy:
+        relay.forget()
+        connected = traveller.playbook("playbooks/connect.yml", my_browser=False)
+        assert connected.returncode == 0, connected.stdout
+        assert f"The open connection to {NODE} and {GATEWAY} was dead, and is closed; what else used it " in (
+            connected.stdout
+        )
+        assert copy.wait(5) != 0
+
+
 def test_two_minutes_without_a_network(
     traveller: Laptop, relay: Relay, running: str, kernel: tuple[Browser, str]
 ) -> None:
@@ -128,7 +181,7 @@ def test_two_minutes_without_a_network(
     try:
         status = traveller.playbook("playbooks/status.yml")
         assert time.monotonic() - cut < seconds(20)
-        assert re.search(rf"hydra +{NODE} +The gateway {GATEWAY} cannot be reached\.", status.stdout), status.stdout
+        assert re.search(rf"hydra +{NODE} +{STALLS}", status.stdout), status.stdout
         begun = time.monotonic()
         connect = traveller.playbook("playbooks/connect.yml", my_browser=False)
         assert connect.returncode != 0

@@ -36,6 +36,29 @@ Host *
 """
 
 
+# All that would keep a command of ours from running, or the tunnel from opening. The two ports of the node's own
+# forwardings are somebody else's.
+ODD = """\
+Host hydra*.rzg.mpg.de
+    RemoteCommand echo theirs
+    LocalForward 127.0.0.1:9899 localhost:22
+    DynamicForward 127.0.0.1:9898
+    ExitOnForwardFailure yes
+    StdinNull yes
+    Tunnel yes
+
+Host *
+    User {account}
+    RequestTTY force
+    LogLevel QUIET
+    PermitLocalCommand yes
+    LocalCommand echo local
+    ClearAllForwardings no
+    ControlMaster yes
+    FingerprintHash md5
+"""
+
+
 def provisioned(person: Person, **variables: Any) -> Person:
     """Run site.yml as the person."""
     person.site(**variables)
@@ -49,13 +72,15 @@ def people() -> Iterator[dict[str, Future[Person]]]:
     blocks = Person("blocks", 2102, 9882)
     symlink = Person("symlink", 2103, 9883)
     crlf = Person("crlf", 2104, 9884)
+    odd = Person("odd", 2105, 9885)
     plain.begin()
     blocks.begin("cluster", CONFIG)
     symlink.begin("cluster", CONFIG, "dotfiles/ssh/config", "0640")
     crlf.begin("cluster", CONFIG.replace("\n", "\r\n"))
+    odd.begin(config=ODD)
     with ThreadPoolExecutor(2) as pool:
         runs = {"plain": pool.submit(provisioned, plain, my_user=plain.account)}
-        runs |= {person.name: pool.submit(provisioned, person) for person in (blocks, symlink, crlf)}
+        runs |= {person.name: pool.submit(provisioned, person) for person in (blocks, symlink, crlf, odd)}
         yield runs
 
 
@@ -81,6 +106,12 @@ def symlink(people: dict[str, Future[Person]]) -> Person:
 def crlf(people: dict[str, Future[Person]]) -> Person:
     """Somebody whose ~/.ssh/config has another system's line ends."""
     return people["crlf"].result()
+
+
+@pytest.fixture(scope="session")
+def odd(people: dict[str, Future[Person]]) -> Person:
+    """Somebody whose ~/.ssh/config means something else by `ssh NODE` than a shell."""
+    return people["odd"].result()
 
 
 @pytest.fixture(params=["plain", "blocks", "symlink", "crlf"])

@@ -63,20 +63,38 @@ def test_no_run_takes_a_second_code(token: TokenPerson) -> None:
     assert token.logins() == ONE_EACH
 
 
-def test_a_dead_connection_is_noticed_and_closed(token: TokenPerson, no_login: None) -> None:
-    """The processes that serve it on the gate stand still: as the network sees it, that is a cut cable."""
+@pytest.fixture
+def stalled(token: TokenPerson) -> Iterator[None]:
+    """The processes that serve the connection on the gate stand still: as the network sees it, that is a cut cable."""
     serving = root("gate", f"pgrep -u {token.account} sshd").split()
     root("gate", f"kill -STOP {' '.join(serving)}")
-    try:
-        assert token.run(f"ssh -O check {token.node}").startswith("Master running")
-        begun = time.monotonic()
-        shown = token.site(check=False, my_user=token.account, **STAND_IN)
-        assert time.monotonic() - begun < seconds(5)
-        assert f"The connection that was open is dead, and closed now. {log_in_first(token)}" in words(shown)
-        assert token.run("ls ~/.jupyter-cluster/cm") == ""
-        assert token.run("pgrep -u token -x ssh", check=False) == ""
-    finally:
-        root("gate", f"kill -CONT {' '.join(serving)}")
+    yield
+    root("gate", f"kill -CONT {' '.join(serving)}")
+
+
+@pytest.mark.parametrize("verb", ["status", "doctor", "logs"])
+def test_looking_leaves_a_connection_that_stalls(token: TokenPerson, no_login: None, stalled: None, verb: str) -> None:
+    begun = time.monotonic()
+    shown = token.site(f"playbooks/{verb}.yml", check=False, my_user=token.account, **STAND_IN)
+    assert time.monotonic() - begun < seconds(8)
+    assert f"The open connection to {token.node} and {GATE1} does not answer: it stalls, or is dead. " in words(shown)
+    assert token.run(f"ssh -O check {token.node}").startswith("Master running")
+
+
+def test_a_connection_that_stalled_goes_on(token: TokenPerson, no_login: None) -> None:
+    assert token.run(f"ssh {token.node} echo still here") == "still here\n"
+
+
+def test_a_dead_connection_is_noticed_and_closed(token: TokenPerson, no_login: None, stalled: None) -> None:
+    assert token.run(f"ssh -O check {token.node}").startswith("Master running")
+    begun = time.monotonic()
+    shown = token.site(check=False, my_user=token.account, **STAND_IN)
+    assert time.monotonic() - begun < seconds(5)
+    assert (
+        f"The connection that was open is dead, and closed now, with all that used it. {log_in_first(token)}"
+    ) in words(shown)
+    assert token.run("ls ~/.jupyter-cluster/cm") == ""
+    assert token.run("pgrep -u token -x ssh", check=False) == ""
 
 
 def test_without_a_connection_a_run_stops_at_once(token: TokenPerson, no_login: None) -> None:
