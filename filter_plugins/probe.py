@@ -10,7 +10,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 #: Keys of the probe that may come several times, and so are lists.
-_LISTS = {"sessions"}
+_LISTS = {"sessions", "certificate_leftovers"}
 #: Keys whose values are whole numbers.
 _NUMBERS = {"time", "private", "pid", "started"}
 #: Keys whose values are files, which travel as base64.
@@ -43,6 +43,7 @@ def probe_facts(stdout: str, *, mark: str) -> dict[str, Any]:
         "modules_failed": [], "jupyter": "", "screen": "", "openssl": "",
         "python": {}, "packages": {}, "sessions": [], "session_ours": "",
         "private": 0, "digests": {}, "password_set": False, "certificate": "", "ca": "", "key_digest": "",
+        "certificate_modes": {}, "certificate_leftovers": [],
         "server": {},
     }  # fmt: skip
     for line in found[1].splitlines():
@@ -64,7 +65,8 @@ def _value(name: str, value: str) -> Any:
     if name in _NUMBERS:
         return int(value)
     if name in _FILES:
-        return base64.b64decode(value).decode()
+        # Whatever is in them, a file that is damaged is to be judged, and not to end the run.
+        return base64.b64decode(value).decode(errors="replace")
     if name == "answer":
         return json.loads(value)
     if name == "modules_failed":
