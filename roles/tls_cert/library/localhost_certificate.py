@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import ipaddress
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -149,16 +150,22 @@ class Folder:
     """The authority's folder on this machine."""
 
     def __init__(self, path: str) -> None:
-        """Make it, if it is not there, and keep other runs out."""
+        """Make it, if it is not there."""
         self.path = Path(path)
         self.key, self.certificate = self.path / "ca.key", self.path / "ca.crt"
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.lock = os.open(self.path, os.O_RDONLY)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other runs out, which takes no longer than a moment."""
+        lock = os.open(self.path, os.O_RDONLY)
         try:
-            # It ends with this process, which takes no longer than a moment.
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
         except BlockingIOError as error:
-            raise Refused(f"Another run is using the authority in {path}. Run this again.") from error
+            raise Refused(f"Another run is using the authority in {self.path}. Run this again.") from error
+        finally:
+            os.close(lock)
 
     def digest(self) -> str:
         """Return the SHA-256 of the authority's certificate as it is now."""
@@ -210,35 +217,40 @@ class Folder:
         _write(self.certificate, authority.public_bytes(Encoding.PEM), 0o644)
 
 
+def ready(
+    folder: Folder, parameters: dict[str, Any], clocks: tuple[datetime, datetime]
+) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate, dict[str, Any]]:
+    """Return the authority's key and certificate, made or mended where it must be, and what has been replaced."""
+    if folder.digest() != parameters["digest"]:
+        raise Refused(f"Another run has just changed {folder.certificate}. Run this again.")
+    key, problem = folder.read_key()
+    for pem in parameters["authorities"] if key else []:
+        authority = x509.load_pem_x509_certificate(pem.encode())
+        if key and authority.public_key() == key.public_key():
+            if parameters["problem"] or not parameters["digest"]:
+                folder.write_certificate(authority)
+            return key, authority, {"replaced": "", "kept": "", "signed_for": []}
+    missing = "" if parameters["digest"] else "ca.crt is missing"
+    problem = problem or parameters["problem"] or missing or "ca.key and ca.crt do not belong together"
+    signed_for, kept = folder.signed_for(), folder.put_aside()
+    key, authority = make_authority(parameters["names"], clocks, parameters["authority_days"])
+    folder.write(key, authority)
+    return key, authority, {"replaced": problem if kept else "", "kept": kept, "signed_for": signed_for}
+
+
 def run(parameters: dict[str, Any], now: float) -> dict[str, Any]:
     """Do what the module does."""
     clocks = both_clocks(now, parameters["time_there"])
     folder = Folder(parameters["folder"])
-    if folder.digest() != parameters["digest"]:
-        raise Refused(f"Another run has just changed {folder.certificate}. Run this again.")
-    key, problem = folder.read_key()
-    usable = [x509.load_pem_x509_certificate(pem.encode()) for pem in parameters["authorities"]]
-    fitting = [authority for authority in usable if key and authority.public_key() == key.public_key()]
-    kept, signed_for = "", []
-    if key and fitting:
-        authority = fitting[0]
-        if parameters["problem"] or not parameters["digest"]:
-            folder.write_certificate(authority)
-    else:
-        problem = problem or parameters["problem"] or "ca.key and ca.crt do not belong together"
-        signed_for = folder.signed_for()
-        kept = folder.put_aside()
-        key, authority = make_authority(parameters["names"], clocks, parameters["authority_days"])
-        folder.write(key, authority)
+    with folder.alone():
+        key, authority, replaced = ready(folder, parameters, clocks)
     certificate = sign(parameters["request"], authority, key, parameters["names"], clocks, parameters["days"])
     public = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return {
         "certificate": certificate.public_bytes(Encoding.PEM).decode(),
         "authority": authority.public_bytes(Encoding.PEM).decode(),
         "key_digest": hashlib.sha256(public).hexdigest(),
-        "replaced": problem if kept else "",
-        "kept": kept,
-        "signed_for": signed_for,
+        **replaced,
     }
 
 
