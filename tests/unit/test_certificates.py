@@ -29,6 +29,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 from localhost_certificate import Refused, run
+from probe import probe_facts
 
 NAMES = ["localhost", "127.0.0.1", "::1"]
 NOW = 1795480000
@@ -381,6 +382,20 @@ def test_whatever_is_in_a_file_is_judged(content: bytes, fact: str) -> None:
     judged = judge({**facts, fact: content.decode(errors="replace")})
     assert judged["due"]
     assert judged["broken"]
+
+
+def test_the_probe_tells_of_whatever_is_in_a_file() -> None:
+    garbage = base64.b64encode(bytes(range(256))).decode()
+    lines = [
+        f"certificate\t{garbage}", "ca\t", "certificate_modes.server.key\t600", "certificate_leftovers\ttls.Ab12Cd",
+        "certificate_leftovers\tserver.key.next",
+    ]  # fmt: skip
+    facts = probe_facts("\n".join(["MARK begin", *lines, "MARK end"]) + "\n", mark="MARK")
+    assert facts["certificate_modes"] == {"server.key": "600"}
+    assert facts["certificate_leftovers"] == ["tls.Ab12Cd", "server.key.next"]
+    facts["certificate_modes"] |= {"server.crt": "644", "ca.crt": "644"}
+    assert judge(facts)["due"] == "ca.crt is empty or cannot be read"
+    assert judge({**facts, "ca": pem(an_authority())})["due"] == "server.crt is no certificate"
 
 
 def test_an_authority_without_a_purpose_stays_good(machine: Machine) -> None:
