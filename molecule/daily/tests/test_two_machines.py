@@ -75,7 +75,9 @@ def test_an_authority_for_more_than_localhost_is_not_adopted(machines: Machines,
 def test_a_run_replaces_an_authority_that_is_not_ours(machines: Machines) -> None:
     """The machine's own signs then, and the other one adopts that."""
     laptop, desktop = machines
-    laptop.run(f"ssh {laptop.node} 'cd .jupyter-cluster/hydra08i && cat ca.crt >>server.crt && cat ca.crt >>ca.crt'")
+    laptop.run(
+        f"ssh {laptop.node} 'cd .jupyter-cluster/hydra08i && cat ca.crt >>server.crt && cat server.crt >>ca.crt'"
+    )
     shown = laptop.site(my_user=laptop.account, my_password="")
     assert "gets another one in its place: ca.crt has more in it than one certificate." in words(shown)
     assert laptop.server_version().startswith('{"version"')
