@@ -10,7 +10,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 #: Keys of the probe that may come several times, and so are lists.
-_LISTS = {"sessions", "processes"}
+_LISTS = {"sessions", "processes", "certificate_leftovers"}
 #: Keys whose values are whole numbers.
 _NUMBERS = {"asked", "time", "ended", "private", "wrong_modes"}
 #: Keys whose values are yes or no.
@@ -49,7 +49,7 @@ def probe_facts(stdout: str, *, mark: str, node: str) -> dict[str, Any]:
         "root": "", "root_exists": True,
         "python": {}, "packages": {}, "sessions": [], "session_record": "",
         "private": 0, "wrong_modes": 0, "digests": {}, "password_set": False,
-        "certificate": "", "ca": "", "key_digest": "",
+        "certificate": "", "ca": "", "key_digest": "", "certificate_modes": {}, "certificate_leftovers": [],
         "lock": "", "files": "", "processes": [], "ticks": "", "endpoint_record": "", "server": {},
     }  # fmt: skip
     for line in found[1].splitlines():
@@ -77,6 +77,7 @@ def _value(name: str, value: str) -> Any:
     if name in _NUMBERS:
         return int(value)
     if name in _CODED:
+        # Whatever is in them, a file that is damaged is to be judged, and not to end the run.
         return base64.b64decode(value).decode(errors="replace")
     if name in _YES:
         return value == "yes"

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pexpect
+import pytest
 from laptop_container import Person
 from patience import SLOWLY, seconds
 
@@ -52,14 +53,38 @@ def test_the_first_machine_notices_that_the_second_has_renewed(machines: Machine
     assert laptop.server_version(authority).startswith('{"version"')
 
 
-def test_an_authority_for_more_than_localhost_is_not_adopted(machines: Machines) -> None:
-    laptop, desktop = machines
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        (">ca.crt", "ca.crt may vouch for more than localhost, so it is not ours, and not trusted"),
+        (">>ca.crt", "ca.crt has more in it than one certificate"),
+    ],
+    ids=["in the place of ours", "beside ours"],
+)
+def test_an_authority_for_more_than_localhost_is_not_adopted(machines: Machines, written: str, why: str) -> None:
+    laptop, _ = machines
     any_name = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=x -keyout /dev/null"
+    before = laptop.run("sha256sum ~/.jupyter-cluster/ca/*.crt")
     folder = ".jupyter-cluster/hydra08i"
-    laptop.run(f"ssh {laptop.node} 'cd {folder} && cp ca.crt kept && {any_name} -out ca.crt' 2>&1")
-    refused = desktop.site("playbooks/connect.yml", check=False, my_user=desktop.account, my_browser=False)
+    laptop.run(f"ssh {laptop.node} 'cd {folder} && cp ca.crt kept && {any_name} 2>/dev/null {written}' 2>&1")
+    refused = laptop.site("playbooks/connect.yml", check=False, my_user=laptop.account, my_browser=False)
     laptop.run(f"ssh {laptop.node} 'cd {folder} && mv kept ca.crt'")
-    assert "may vouch for more than localhost, so it is not ours, and not trusted." in words(refused)
+    assert f"does not serve: {why}. Look at who changed it" in words(refused)
+    assert laptop.run("sha256sum ~/.jupyter-cluster/ca/*.crt") == before
+
+
+def test_a_run_replaces_an_authority_that_is_not_ours(machines: Machines) -> None:
+    """The machine's own signs then, and the other one adopts that."""
+    laptop, desktop = machines
+    laptop.run(
+        f"ssh {laptop.node} 'cd .jupyter-cluster/hydra08i && cat ca.crt >>server.crt && cat server.crt >>ca.crt'"
+    )
+    shown = laptop.site(my_user=laptop.account, my_password="")
+    assert "gets another one in its place: ca.crt has more in it than one certificate." in words(shown)
+    assert laptop.server_version().startswith('{"version"')
+    adopted = desktop.site("playbooks/connect.yml", my_user=desktop.account, my_browser=False)
+    assert "Another of your machines has made the server's certificate." in words(adopted)
+    assert desktop.read(f".jupyter-cluster/ca/{desktop.node}.crt") == laptop.read(".jupyter-cluster/ca/ca.crt")
 
 
 def given(person: Person) -> str:
