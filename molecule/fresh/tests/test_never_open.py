@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 from cluster import Laptop, node_root, node_write
+from patience import seconds
 
 #: What a person may have left in ~/.jupyter: a server for everybody.
 OPEN = """
@@ -55,7 +56,7 @@ WAYS = {
     "a pipe for a password": ("rm password_hash; mkfifo password_hash", "password_hash is missing, or not whole"),
     "no folder for records": ("rm -r run", "run/lock"),
     "records that cannot be written": ("rm -f run/lock; chmod 500 run", "run/lock"),
-    "an owner's key that cannot be written": ("rm -f run/owner; mkdir -p run/owner/x", "run/owner"),
+    "an owner's key that cannot be written": ("rm -f run/owner; mkdir -p run/owner/x", "run cannot be written"),
     "no key": ("rm server.key", "server.key is missing"),
     "another key": ("openssl genpkey -algorithm RSA -out server.key 2>&1", "do not serve"),
     "a certificate that is cut short": ("truncate -s 300 server.crt", "do not serve"),
@@ -126,7 +127,7 @@ def test_nothing_is_open(laptop: Laptop, home: str, way: str) -> None:
     harm, said = WAYS[way]
     node_write("/tmp/harm", harm)
     seen = node_root(
-        WATCH.format(account=laptop.account, folder=laptop.node_folder, harm=". /tmp/harm", life=50, looks=100)
+        WATCH.format(account=laptop.account, folder=laptop.node_folder, harm=". /tmp/harm", life=seconds(50), looks=100)
     )
     assert "port " not in seen, "a port that nobody asked for"
     assert set(re.findall(r"^https (\d+)$", seen, re.M)) <= {"000", "403"}

@@ -40,8 +40,7 @@ def test_a_jupyter_that_is_a_script_elsewhere_is_followed(laptop: Laptop, own_ju
 
 
 def test_notebook_6_beside_jupyter_server_2_is_refused_by_name(laptop: Laptop, stopped: None) -> None:
-    chosen = {"my_interface": "notebook", "cluster_modules": ["notebook/6"]}
-    refused = laptop.playbook("site.yml", **chosen)
+    refused = laptop.playbook("site.yml", my_interface="notebook", cluster_modules=["notebook/6"])
     assert refused.returncode != 0
     assert (
         "The notebook on hydra08i.rzg.mpg.de is version 6.5.7, which heeds nothing of what keeps others out."
