@@ -135,7 +135,7 @@ class Server:
         self.hash.write_text(hashed(password) + "\n")
 
     def launch(self) -> subprocess.Popen[bytes]:
-        """Start it, and do not wait."""
+        """Start it, and do not wait for its answer."""
         command = [sys.executable, "-c", START, str(self.folder), "--allow-root", "--no-browser", "--debug"]
         options = {
             "identity_provider_class": "jupyter_cluster_identity.Owner",
@@ -144,13 +144,15 @@ class Server:
         }
         command += [f"--ServerApp.{name}={value}" for name, value in options.items()]
         with self.log.open("ab") as log:
-            return subprocess.Popen(command, env=self.environment, cwd=self.folder / "work", stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                command, env=self.environment, cwd=self.folder / "work", stdout=log, stderr=log
+            )
+        return self.process
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        self.process = self.launch()
-        end = time.monotonic() + 60
-        while time.monotonic() < end and self.process.poll() is None:
+        process, end = self.launch(), time.monotonic() + 60
+        while time.monotonic() < end and process.poll() is None:
             with contextlib.suppress(OSError, http.client.HTTPException):
                 if Visitor(self.socket).ask("/api").status == 200:
                     return
@@ -161,7 +163,19 @@ class Server:
         """End it."""
         if self.process:
             self.process.terminate()
-            self.process.wait(30)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                raise
+
+    def __enter__(self) -> Server:
+        """Use it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it, whatever a test has seen."""
+        self.stop()
 
     def visitor(self, password: str = "") -> Visitor:
         """Return another browser, which logs in."""

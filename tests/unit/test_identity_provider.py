@@ -66,11 +66,10 @@ OLD_ENVIRONMENT = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that runs, with all that would open it."""
-    server = Server(tmp_path_factory.mktemp("s"), PASSWORD, OLD_CONFIGURATION)
-    server.environment |= OLD_ENVIRONMENT
-    server.start()
-    yield server
-    server.stop()
+    with Server(tmp_path_factory.mktemp("s"), PASSWORD, OLD_CONFIGURATION) as server:
+        server.environment |= OLD_ENVIRONMENT
+        server.start()
+        yield server
 
 
 class Restarted(NamedTuple):
@@ -86,25 +85,24 @@ class Restarted(NamedTuple):
 
 @pytest.fixture(scope="module")
 def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restarted]:
-    server = Server(tmp_path_factory.mktemp("r"), "an old password")
-    server.key.write_text("left by another start")
-    server.key.chmod(0o644)
-    server.start()
-    old = server.visitor("an old password")
-    server.set(PASSWORD)
-    stays, leaves = server.visitor(PASSWORD), server.visitor(PASSWORD)
-    copies = [dict(leaves.cookies)]
-    # Another cookie of the same login.
-    leaves.ask("/api/me", "PATCH", b'{"color": "red"}', {"Content-Type": "application/json"})
-    copies.append(dict(leaves.cookies))
-    assert len({copy[LOGIN] for copy in copies}) == 2
-    assert all(Visitor(server.socket, copy).inside() for copy in copies)
-    assert leaves.ask("/logout").status == 200
-    key = server.key.read_text()
-    server.stop()
-    server.start()
-    yield Restarted(server, key, stays.cookies, copies, old.cookies)
-    server.stop()
+    with Server(tmp_path_factory.mktemp("r"), "an old password") as server:
+        server.key.write_text("left by another start")
+        server.key.chmod(0o644)
+        server.start()
+        old = server.visitor("an old password")
+        server.set(PASSWORD)
+        stays, leaves = server.visitor(PASSWORD), server.visitor(PASSWORD)
+        copies = [dict(leaves.cookies)]
+        # Another cookie of the same login.
+        leaves.ask("/api/me", "PATCH", b'{"color": "red"}', {"Content-Type": "application/json"})
+        copies.append(dict(leaves.cookies))
+        assert len({copy[LOGIN] for copy in copies}) == 2
+        assert all(Visitor(server.socket, copy).inside() for copy in copies)
+        assert leaves.ask("/logout").status == 200
+        key = server.key.read_text()
+        server.stop()
+        server.start()
+        yield Restarted(server, key, stays.cookies, copies, old.cookies)
 
 
 @pytest.fixture(scope="module")
@@ -453,9 +451,9 @@ def test_nothing_starts_where_the_records_cannot_be_written(tmp_path: Path, prov
 
 
 def test_jupyter_ends_where_the_provider_does_not_start(tmp_path: Path) -> None:
-    server = Server(tmp_path, PASSWORD)
-    server.key.mkdir()
-    assert server.launch().wait(60) == 1
+    with Server(tmp_path, PASSWORD) as server:
+        server.key.mkdir()
+        assert server.launch().wait(60) == 1
     said = f"\nNot started: {tmp_path / 'run'} cannot be written (Is a directory).\n"
     assert said in server.log.read_text()
     assert not server.socket.exists()
