@@ -95,9 +95,8 @@ def _fault(name: str, value: object, option: Spec, bound: Spec) -> _Fault | None
             return None
         said = f"argument '{name}' is of type {type(value).__name__} and we were unable to convert to bool: "
         return _Fault("", value, f"{said}{_shown(value)} is neither true nor false.")
-    if (but := _wrong(value, kind, option.get("choices", ()), bound)) is not None:
-        return _Fault("is", value, bound.get("but", but))
-    return None
+    but = _wrong(value, kind, option.get("choices", ()), bound)
+    return None if but is None else _Fault("is", value, but)
 
 
 def _first(faults: Iterator[_Fault]) -> _Fault | None:
@@ -111,8 +110,8 @@ def _of_list(value: object, option: Spec, bound: Spec) -> Iterator[_Fault]:
         yield _Fault("is", value, what)
         return
     for item in value:
-        if _wrong(item, option["elements"], choices, bound) is not None:
-            yield _Fault("has", item, bound.get("but", what))
+        if (but := _wrong(item, option["elements"], choices, {"but": what, **bound})) is not None:
+            yield _Fault("has", item, what if choices else but)
 
 
 def _of_dict(value: object, option: Spec, bound: Spec) -> Iterator[_Fault]:
@@ -152,12 +151,13 @@ def _wrong(value: object, kind: str, choices: Sequence[str], bound: Spec) -> str
         unit = f" of {bound['unit']}" if "unit" in bound else ""
         number = _number(value, _INTEGER if kind == "int" else _FLOAT)
         right = number is not None and bound["least"] <= number <= bound["most"]
-        return None if right else f": it is a number{unit} from {bound['least']} to {bound['most']}."
+        what = f": it is a number{unit} from {bound['least']} to {bound['most']}."
+        return None if right else str(bound.get("but", what))
     if not isinstance(value, str):
         return ": it is text, so write it in quotes."
     if value.isprintable() and re.fullmatch(bound["form"], value):
         return None
-    return ": it has another form."
+    return str(bound.get("but", ": it has another form."))
 
 
 def _number(value: object, form: re.Pattern[str]) -> float | None:

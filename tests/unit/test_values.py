@@ -21,6 +21,7 @@ from ansible.template import Templar, trust_as_template
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from jinja2 import Environment
+from refusals import refusals
 from variables import PROJECT
 
 ROLES = ("ssh_tunnel", "login_node", "jupyter_config", "tls_cert", "screen_session")
@@ -46,7 +47,7 @@ HOSTILE = (
     ":", "x" * 300,
 )  # fmt: skip
 # What is no text.
-OTHERS = (
+OTHERS: tuple[Any, ...] = (
     None,
     True,
     False,
@@ -175,6 +176,38 @@ def test_every_option_is_bounded() -> None:
             assert kind != "dict" or "keys" in bound or "options" in options()[name], name
         elif kind in ("int", "float"):
             assert bound["least"] < bound["most"], name
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ({"type": "str"}, "jane", ""),
+        ({"type": "str"}, "jane\n", 'it is "jane\\n": it has another form.'),
+        ({"type": "str"}, "Jane", 'it is "Jane": it has another form.'),
+        ({"type": "str"}, 12, "it is 12: it is text, so write it in quotes."),
+        ({"type": "str"}, None, "it has no value: give it one, or leave it out."),
+        ({"type": "str", "choices": ["a", "b"]}, ["a"], 'it is ["a"]: it is a or b.'),
+        ({"type": "int"}, "7", ""),
+        ({"type": "int"}, "07", 'it is "07": it is a number of days from 2 to 9.'),
+        ({"type": "int"}, True, "it is true: it is a number of days from 2 to 9."),
+        ({"type": "int"}, 7.0, "it is 7.0: it is a number of days from 2 to 9."),
+        ({"type": "float"}, 2.5, ""),
+        ({"type": "float"}, float("nan"), "it is NaN: it is a number of days from 2 to 9."),
+        ({"type": "bool"}, "no", ""),
+        ({"type": "list", "elements": "str"}, "jane", 'it is "jane": it is a list.'),
+        ({"type": "list", "elements": "str"}, ["jane", "b\n"], 'it has "b\\n": it is a list.'),
+        ({"type": "dict"}, {"host": ["a"], "b": "a"}, 'it has "b": "a".'),
+        ({"type": "dict"}, {"host\n": ["a"]}, 'it has "host\\n": ["a"].'),
+        ({"type": "dict"}, [], "it is []: it is a dictionary."),
+    ],
+)
+def test_refusals(option: dict[str, Any], value: Any, message: str) -> None:
+    bound = {"form": "[a-z]+", "keys": "[a-z]+", "least": 2, "most": 9, "unit": "days"}
+    assert refusals({"it": value}, {"it": option}, {"it": bound}) == ([message] if message else [])
+    assert refusals({}, {"it": option}, {"it": bound}) == []
+    # By the name of another option, and without its name for people and its remedy.
+    bounds = {"other": {**bound, "called": "The other", "remedy": "Do."}, "it": "other"}
+    assert refusals({"it": value}, {"it": option, "other": option}, bounds) == ([message] if message else [])
 
 
 def read_ssh(variables: dict[str, Any], folder: Path) -> Any:
@@ -337,6 +370,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @example(("cluster_other_gateways", ["*"]))
 @example(("cluster_modules", "anaconda/3"))
 @example(("cluster_gateway", "none"))
+@example(("cluster_gateway", "Gate"))
+@example(("inventory_hostname", "Node"))
 @example(("my_user", "jane\n"))
 @example(("my_directory", "~/\U0001f4a5"))
 def test_what_is_not_refused_stands_there_as_it_was_given(folder: Path, given: tuple[str, Any]) -> None:
@@ -364,12 +399,16 @@ def assert_exact(name: str, value: Any, folder: Path) -> None:
     assert folded(there) == folded(swapped(read_stand_in(name, json.dumps(another), folder), words))
 
 
+# Where ssh makes a host's name small: in those lines, and at the end of the name of a connection's socket.
+HOST_NAME = re.compile(r"^(?:host|proxyjump).*|@[^@/]+$")
+
+
 def folded(found: Any) -> Any:
     """The same, with host names as ssh has them: small."""
     if isinstance(found, dict):
         return {key: folded(item) for key, item in found.items()}
     if isinstance(found, tuple):
-        return tuple(line.lower() if line.startswith("host") else line for line in found)
+        return tuple(HOST_NAME.sub(lambda name: name[0].lower(), line) for line in found)
     return found
 
 

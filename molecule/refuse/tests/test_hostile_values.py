@@ -1,0 +1,85 @@
+"""What means something to ssh, a shell or Jinja is refused in one line, whoever may have set it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Refusal = Callable[..., str]
+
+NAME = ": letters, digits, dots, dashes and underscores make a name that ssh knows."
+PATH = (
+    ': it is a path on this machine that begins with / or ~/, and has none of " % $ \\ * ? [ ] and no line break in it.'
+)
+PORT = ": a number from 1024 to 65535 is needed (lower ones belong to the system)."
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("ssh_tunnel_persist", "8h\nProxyCommand touch {canary}", ": it is a time such as 8h, 30m or 1h30m."),
+        (
+            "login_node_session",
+            "jupyter ]]; touch {canary}; [[ x",
+            ": it begins with a letter and has letters, digits, dashes and underscores.",
+        ),
+        ("cluster_other_gateways", ["*"], f"{NAME} Correct it in the cluster's inventory file."),
+        ("cluster_other_gateways", "gate2", ": it is a list. Correct it in the cluster's inventory file."),
+        (
+            "cluster_modules",
+            "anaconda/3",
+            ": it is a list. Write a list as in `module load`, for example [anaconda/3], in the cluster's inventory "
+            "file.",
+        ),
+        ("cluster_gateway", "none", f"{NAME} Correct it in the cluster's inventory file."),
+        ("cluster_gateway", "-oProxyCommand=touch {canary}", f"{NAME} Correct it in the cluster's inventory file."),
+        ("cluster_name", "hydra\n", f"{NAME} Correct it in the cluster's inventory file."),
+        ("my_user", "jane\n", f"{NAME} Correct it in inventory/group_vars/all/me.yml."),
+        ("my_user", 1234, ": it is text, so write it in quotes. Correct it in inventory/group_vars/all/me.yml."),
+        ("ssh_tunnel_user", "jane\nProxyCommand touch {canary}", NAME),
+        ("ssh_tunnel_port", "09876", PORT),
+        ("my_folder", "relative/path", PATH),
+        ("my_folder", "/tmp/a\nHost *", PATH),
+        ("my_ssh_config", "~/.ssh/${HOME}", PATH),
+        ("tls_cert_ca_directory", "~nosuchuser/ca", PATH),
+        (
+            "my_directory",
+            "~/x\n",
+            ": it is a path on the node that begins with / or ~, or empty for the home directory.",
+        ),
+        ("ansible_managed", "ours\nProxyCommand touch {canary}", ": it is one line."),
+        ("ansible_ssh_timeout", "7 -oProxyCommand=x", ": it is a number of seconds from 1 to 600."),
+        ("cluster_idle_hours", "nan", ": it is a number of hours, 0 for no limit."),
+        ("my_patience", 0, ": it is a number from 1 to 20."),
+        ("screen_session_timeout", "60\n", ": it is a number of seconds from 5 to 600."),
+    ],
+)
+def test_hostile_value(refusal: Refusal, tmp_path: Path, option: str, value: Any, message: str) -> None:
+    canary = tmp_path / "canary"
+    if isinstance(value, str):
+        value = value.replace("{canary}", str(canary))
+    said = refusal(**{option: value})
+    assert said.startswith(f"{option} {'has' if value == ['*'] else 'is'} ")
+    assert said.endswith(message)
+    assert not canary.exists()
+
+
+def test_value_that_was_left_out(refusal: Refusal) -> None:
+    assert refusal(my_user=None) == "my_user has no value: give it one, or leave it out."
+
+
+def test_what_a_cluster_must_say(refusal: Refusal) -> None:
+    assert refusal(cluster_gateway="") == (
+        "cluster_gateway is missing in the inventory file of hydra08i.rzg.mpg.de; inventory/hydra.yml shows how."
+    )
+
+
+def test_node_s_name(refusal: Refusal, tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts.yml"
+    hosts.write_text(
+        '"hydra:\\n":\n  hosts:\n    "a b":\n  vars: {cluster_name: two, cluster_gateway: g, cluster_port: 9876}\n'
+    )
+    assert refusal("-i", str(hosts), "-l", "a b") == f'The node is "a b"{NAME} Correct it in the inventory\'s hosts.'
