@@ -173,7 +173,11 @@ def _own_proxy(text: str) -> str:
 
 def _where(text: str, position: int, node: str, gateway: str) -> str:
     """Name the host that said something, by what was said before and after it."""
-    if "\nAuthenticated to " in f"\n{text[:position]}":
+    # It let this in now; or before, where ssh goes by way of it and does not call it.
+    by_open_connection = re.search(r"^Executing proxy command: .* -W '\[", text, re.MULTILINE) and (
+        "Connecting to " not in text
+    )
+    if by_open_connection or "\nAuthenticated to " in f"\n{text[:position]}":
         return node
     gave_up = r"Connection closed by (?!UNKNOWN|remote)|_exchange_identification: Connection closed|forwarding failed"
     return gateway if re.search(gave_up, text[position:]) else f"{gateway} or {node}"

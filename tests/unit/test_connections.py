@@ -41,7 +41,7 @@ def ssh(tmp_path: Path) -> Path:
 
 def ask(task: str, ssh: Path, node: str, gateway: str, seconds: str = "0.3") -> dict[str, Any]:
     """Ask, as the role does."""
-    command = [sys.executable, SCRIPT, task, seconds, ssh, "--", node, gateway]
+    command = [sys.executable, str(SCRIPT), task, seconds, str(ssh), "--", node, gateway]
     return dict(json.loads(subprocess.run(command, capture_output=True, check=True, timeout=20).stdout))
 
 

@@ -45,7 +45,6 @@ Host hydra*.rzg.mpg.de
     DynamicForward 127.0.0.1:9898
     ExitOnForwardFailure yes
     StdinNull yes
-    Tunnel yes
 
 Host *
     User {account}

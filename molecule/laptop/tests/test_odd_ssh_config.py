@@ -55,15 +55,15 @@ def test_stop_leaves_their_own_forwardings(odd: Person) -> None:
     assert ":9898 " in listening
 
 
-@pytest.mark.parametrize("place", ["~/.ssh", "~/.jupyter-cluster"])
-def test_a_place_that_cannot_be_written(odd: Person, place: str) -> None:
+@pytest.mark.parametrize(("place", "chosen"), [("~/.ssh", {}), ("~/.jupyter-cluster", {"ssh_tunnel_persist": "9h"})])
+def test_a_place_that_cannot_be_written(odd: Person, place: str, chosen: dict[str, str]) -> None:
     """One line says which, and why."""
-    # What there is to write: another user name, and an ssh_config without our line.
+    # What there is to write: our line in an ssh_config without it, or another time.
     config = odd.read(".ssh/config")
     odd.write(".ssh/config", config.replace(odd.include.encode(), b""))
     odd.run(f"chmod 500 {place}")
     try:
-        shown = odd.site("playbooks/doctor.yml", check=False, my_user=odd.account)
+        shown = odd.site("playbooks/doctor.yml", check=False, **chosen)
     finally:
         odd.run(f"chmod 700 {place}")
         odd.write(".ssh/config", config)
