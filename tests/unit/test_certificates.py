@@ -390,7 +390,7 @@ def test_the_probe_tells_of_whatever_is_in_a_file() -> None:
         f"certificate\t{garbage}", "ca\t", "certificate_modes.server.key\t600", "certificate_leftovers\ttls.Ab12Cd",
         "certificate_leftovers\tserver.key.next",
     ]  # fmt: skip
-    facts = probe_facts("\n".join(["MARK begin", *lines, "MARK end"]) + "\n", mark="MARK")
+    facts = probe_facts("\n".join(["MARK begin", *lines, "MARK end"]) + "\n", node="node", mark="MARK")
     assert facts["certificate_modes"] == {"server.key": "600"}
     assert facts["certificate_leftovers"] == ["tls.Ab12Cd", "server.key.next"]
     facts["certificate_modes"] |= {"server.crt": "644", "ca.crt": "644"}
