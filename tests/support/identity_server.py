@@ -18,6 +18,7 @@ from pathlib import Path
 
 import argon2
 import websocket
+from patience import seconds
 
 PROVIDER = Path(__file__).parents[2] / "roles/jupyter_config/files/jupyter_cluster_identity.py"
 #: As ours is started: the provider's folder is on the path of the server, and not on that of its kernels. One module,
@@ -27,6 +28,7 @@ import sys
 sys.path.insert(0, sys.argv.pop(1))
 sys.modules["rfc3987_syntax"] = None
 from jupyter_server.serverapp import main
+from patience import seconds
 main()
 """
 FORM = "application/x-www-form-urlencoded"
@@ -41,7 +43,7 @@ class Connection(http.client.HTTPConnection):
     """A connection over a socket."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__("localhost", 9876, timeout=30)
+        super().__init__("localhost", 9876, timeout=seconds(30))
         self.path = path
 
     def connect(self) -> None:
@@ -151,7 +153,7 @@ class Server:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        process, end = self.launch(), time.monotonic() + 60
+        process, end = self.launch(), time.monotonic() + seconds(60)
         while time.monotonic() < end and process.poll() is None:
             with contextlib.suppress(OSError, http.client.HTTPException):
                 if Visitor(self.socket).ask("/api").status == 200:
@@ -164,7 +166,7 @@ class Server:
         if self.process:
             self.process.terminate()
             try:
-                self.process.wait(30)
+                self.process.wait(seconds(30))
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 raise
@@ -219,5 +221,5 @@ def flood(server: Server, many: int) -> Iterator[list[int]]:
         loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
         asyncio.run_coroutine_threadsafe(asyncio.sleep(0.1), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(seconds(10))
         loop.close()

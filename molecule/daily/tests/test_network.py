@@ -128,7 +128,7 @@ def copying(laptop: Laptop) -> Iterator[subprocess.Popen[str]]:
     assert copy.stdout.readline() == "1\n"
     yield copy
     copy.kill()
-    copy.wait(5)
+    copy.wait(seconds(5))
 
 
 def comes_back(laptop: Laptop, kernel: tuple[Browser, str]) -> None:
@@ -157,7 +157,7 @@ def test_looking_leaves_a_connection_that_stalls(traveller: Laptop, relay: Relay
         assert (said.returncode == 0) == (verb == "status"), said.stdout
         (line,) = [line for line in said.stdout.splitlines() if STALLS in line]
         assert "ansible-playbook playbooks/connect.yml -l hydra" in line
-        assert copy.communicate(timeout=60)[0].split()[-1] == "60"
+        assert copy.communicate(timeout=seconds(60))[0].split()[-1] == "60"
         assert copy.returncode == 0
     assert masters(traveller) == before
 
@@ -170,7 +170,7 @@ def test_connect_says_what_ended_with_a_dead_connection(traveller: Laptop, relay
         assert f"The open connection to {NODE} and {GATEWAY} was dead, and is closed; what else used it " in (
             connected.stdout
         )
-        assert copy.wait(5) != 0
+        assert copy.wait(seconds(5)) != 0
 
 
 def test_two_minutes_without_a_network(

@@ -53,7 +53,7 @@ def test_six_starts_at_the_same_time_leave_one_server(laptop: Laptop, stopped: N
     ids=["empty", "a newline", "garbage", "minus one", "init", "binary", "another boot", "a foreign process"],
 )
 def test_whatever_stands_in_the_records_the_server_is_found(laptop: Laptop, running: str, content: str) -> None:
-    laptop.ssh(f'for file in lock session pid endpoint started_with; do printf "{content}" >run.$file; done')
+    laptop.ssh(f'umask 077; for file in lock session pid endpoint started_with; do printf "{content}" >run.$file; done')
     laptop.ssh(
         f"for file in lock session pid endpoint started_with; do mv run.$file {laptop.node_folder}/run/$file; done"
     )

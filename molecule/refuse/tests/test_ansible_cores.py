@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cluster import PROJECT, Laptop
+from patience import seconds
 
 #: Each is refused at another place: the values, those of the roles, and what comes after them.
 WRONG = {
@@ -46,7 +47,7 @@ def in_container(folder: str, command: str) -> str:
     script = f"cd /srv/jupyter-on-a-cluster && export PATH={folder}/bin:$PATH HOME=/tmp && {command}"
     argv = ["podman", "exec", "--user", "nobody", MACHINE, "sh", "-c", script]
     return subprocess.run(
-        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False
+        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds(120), check=False
     ).stdout
 
 
@@ -76,7 +77,7 @@ def test_filter_s_error_is_its_message_on_each_core(tmp_path: Path) -> None:
     environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"}
     environment |= {"ANSIBLE_FILTER_PLUGINS": str(PROJECT / "filter_plugins"), "ANSIBLE_STDOUT_CALLBACK": "steps"}
     command = ["ansible-playbook", str(play), *options]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=seconds(60), check=False)
     assert done.stderr.splitlines()[1:-1] == [MESSAGE]
     for core, folder in CORES.items():
         begin = f"printf %s {shlex.quote(PLAY)} >/tmp/play.yml && ANSIBLE_FILTER_PLUGINS=$PWD/filter_plugins"

@@ -1,7 +1,7 @@
 """Say what the Python of Jupyter has, as lines of key, tab, value: python - ROOT
 
-ROOT is where the server shall begin, in base64: a path from `/` or `~`, or nothing for the home directory. An old
-Python must come as far as its version, which is what is wrong with it.
+ROOT is where the server shall begin: a path from `/` or `~`, or nothing for the home directory. An old Python must come
+as far as its version, which is what is wrong with it.
 """
 
 import base64
@@ -13,8 +13,8 @@ print("python.version\t%d.%d.%d" % sys.version_info[:3])
 
 from importlib.metadata import PackageNotFoundError, version  # noqa: E402
 
-root = os.path.expanduser(base64.b64decode(sys.argv[1]).decode() or "~")
-print("root\t" + base64.b64encode(root.encode()).decode())
+root = os.path.expanduser(sys.argv[1] or "~")
+print("root\t" + base64.b64encode(os.fsencode(root)).decode())
 print("root_exists\t" + ("yes" if os.path.isdir(root) else "no"))
 for package in ("jupyter_server", "jupyterlab", "notebook"):
     try:
