@@ -11,7 +11,7 @@ def missing_libraries(libraries: Mapping[str, str]) -> list[str]:
 
     Args:
         libraries: what to install, by the name of the module to import; a collection is a module too, as
-            ``ansible_collections.community.crypto``.
+            ``ansible_collections.containers.podman``.
 
     Returns:
         What to install, in the order of the modules, each once.

@@ -322,7 +322,6 @@ def test_library_that_is_missing(refusal: Refusal, tmp_path: Path) -> None:
     """As for somebody who brings an Ansible of their own."""
     (tmp_path / "argon2.py").write_text("raise ImportError")
     assert refusal(environment={"PYTHONPATH": str(tmp_path)}) == (
-        f"Ansible's Python, {sys.executable}, misses argon2-cffi. Install them there (pip; a collection with "
-        "ansible-galaxy collection install -r requirements.yml), or take the Ansible that has all: make install && . "
-        ".venv/bin/activate"
+        f"Ansible's Python, {sys.executable}, misses argon2-cffi. Install them there (pip), or take the "
+        "Ansible that has all: make install && . .venv/bin/activate"
     )
