@@ -28,7 +28,6 @@ import sys
 sys.path.insert(0, sys.argv.pop(1))
 sys.modules["rfc3987_syntax"] = None
 from jupyter_server.serverapp import main
-from patience import seconds
 main()
 """
 FORM = "application/x-www-form-urlencoded"
