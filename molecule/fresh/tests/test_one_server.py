@@ -112,3 +112,12 @@ def test_a_failed_start_shows_its_own_first_error_and_no_token(laptop: Laptop, s
     assert "abcdef" not in failed.stdout
     assert "The end of the previous server" not in failed.stdout
     assert laptop.servers() == []
+
+
+@pytest.mark.parametrize("harm", ["echo broken >", "rm ", "chmod 000 "], ids=["broken", "gone", "unreadable"])
+def test_stop_ends_a_server_whatever_its_certificate_is(laptop: Laptop, running: str, harm: str) -> None:
+    laptop.ssh(f"cd {laptop.node_folder} && for file in server.crt server.key ca.crt; do {harm}$file; done")
+    stopped = laptop.playbook("playbooks/stop.yml")
+    assert stopped.returncode == 0, stopped.stdout
+    assert laptop.servers() == []
+    assert laptop.playbook("site.yml").returncode == 0

@@ -191,20 +191,54 @@ def leave_place(path: str) -> None:
 # What is started.
 
 
-def require_files() -> None:
-    """Require a password that counts, and a key and a certificate that belong together."""
+class Pair:
+    """The certificate and its key: as they are on the disk, so that new ones count at once; else the last that served.
+
+    What runs stays reachable for its owner, whatever becomes of the files.
+    """
+
+    def __init__(self) -> None:
+        """Require that they are there, and belong together."""
+        self.files = option("ServerApp.certfile"), option("ServerApp.keyfile")
+        for file in self.files:
+            if not os.path.isfile(file) or not os.path.getsize(file):
+                stop(f"{file} is missing. Run the playbook again.")
+        try:
+            self.seen, self.current = self.stamp(), self.read()
+        except (OSError, ssl.SSLError) as error:
+            stop(f"{' and '.join(self.files)} do not serve: {error}. Run the playbook again.")
+        #: What each connection begins with.
+        self.context = self.read()
+        self.context.sni_callback = self.choose
+
+    def stamp(self) -> list[tuple[int, int, int]]:
+        """Return what changes with a file."""
+        return [(found.st_ino, found.st_size, found.st_mtime_ns) for found in map(os.stat, self.files)]
+
+    def read(self) -> ssl.SSLContext:
+        """Read them; nothing but a file is waited for, and no passphrase is asked for."""
+        if not all(map(os.path.isfile, self.files)):
+            raise OSError("no files")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(*self.files, password=lambda: b"")
+        return context
+
+    def choose(self, connection: Any, name: Any, context: ssl.SSLContext) -> None:
+        """Give a connection the pair that serves, whatever name it asks for."""
+        with contextlib.suppress(OSError, ssl.SSLError):
+            seen = self.stamp()
+            if seen != self.seen:
+                self.current, self.seen = self.read(), seen
+        connection.context = self.current
+
+
+def require_password() -> None:
+    """Require a password that counts."""
     try:
         importlib.import_module("jupyter_cluster_identity").password_hash()
     except (OSError, ValueError):
         stop(f"{HERE}/password_hash is missing, or not whole. Run the playbook again.")
-    pair = option("ServerApp.certfile"), option("ServerApp.keyfile")
-    for file in pair:
-        if not os.path.isfile(file) or not os.path.getsize(file):
-            stop(f"{file} is missing. Run the playbook again.")
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*pair, password=lambda: b"")
-    except (OSError, ssl.SSLError) as error:
-        stop(f"{pair[0]} and {pair[1]} do not serve: {error}. Run the playbook again.")
 
 
 def application() -> Any:
@@ -267,14 +301,15 @@ def serve() -> None:
         # Ours are found without PYTHONPATH, which kernels would inherit, and leave nothing beside them.
         sys.path.insert(0, HERE)
         sys.dont_write_bytecode = True
-        require_files()
-        found = application()
+        require_password()
+        pair, found = Pair(), application()
         # As the command `jupyter` does it: terminals and kernels find what is installed beside it.
         os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
         # What the kernels write has the umask of the user.
         os.umask(umask)
         server = initialize(found)
         require_privacy(server)
+        server.http_server.ssl_options = pair.context
         if lock_says() != process(os.getpid()):
             stop("another start has taken the lock.")
         threading.Thread(target=keep_place, args=(place,), daemon=True).start()
