@@ -16,7 +16,7 @@ Machines = tuple[Person, Person]
 def on_the_node(person: Person) -> str:
     """The server's process, and the digests of its files."""
     return person.run(
-        f"ssh {person.node} 'cd .jupyter-cluster/hydra08i && cat run/pid && sha256sum server.crt password_hash ca.crt'"
+        f"ssh {person.node} 'cd .jupyter-cluster/hydra08i && cat run/lock && sha256sum server.crt password_hash ca.crt'"
     )
 
 

@@ -38,33 +38,48 @@ def test_six_starts_at_the_same_time_leave_one_server(laptop: Laptop, stopped: N
     assert laptop.servers() == []
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        "",
-        "\\n",
-        "garbage",
-        "-1",
-        "1",
-        "\\0\\377\\n",
-        "hydra08i x 1 1\\n",
-        "hydra08i $(cat /proc/sys/kernel/random/boot_id) 1 1",
-    ],
-    ids=["empty", "a newline", "garbage", "minus one", "init", "binary", "another boot", "a foreign process"],
-)
-def test_whatever_stands_in_the_records_the_server_is_found(laptop: Laptop, running: str, content: str) -> None:
-    laptop.ssh(f'umask 077; for file in lock session pid endpoint started_with; do printf "{content}" >run.$file; done')
+#: What may stand in a record, as printf writes it.
+RECORDS = {
+    "empty": "",
+    "a newline": "\\n",
+    "garbage": "garbage",
+    "minus one": "-1",
+    "the first process": "1",
+    "binary": "\\0\\377\\n",
+    "another boot": "hydra08i x 1 1\\n",
+    "a foreign process": "hydra08i $(cat /proc/sys/kernel/random/boot_id) 1 1",
+}
+
+
+def spoil(laptop: Laptop, content: str) -> None:
+    """Write it into every record, of now and of before."""
     laptop.ssh(
-        f"for file in lock session pid endpoint started_with; do mv run.$file {laptop.node_folder}/run/$file; done"
+        f"umask 077; cd {laptop.node_folder}/run && for file in lock session pid endpoint started_with; do"
+        f' printf -- "{content}" >new && mv new $file; done'
     )
+
+
+def test_whatever_stands_in_the_records_the_server_is_found(laptop: Laptop, running: str) -> None:
+    for name, content in RECORDS.items():
+        spoil(laptop, content)
+        shown = laptop.playbook("playbooks/status.yml", errors=subprocess.DEVNULL, status_format="json").stdout
+        assert [one.get("pid") for one in json.loads(shown)] == [int(running)], name
     again = laptop.playbook("site.yml")
     assert again.returncode == 0, again.stdout
     assert "changed=0" in again.stdout
     assert laptop.servers() == [running]
+
+
+@pytest.mark.parametrize("name", ["garbage", "a foreign process"])
+def test_whatever_stands_in_the_records_a_server_ends_and_another_starts(
+    laptop: Laptop, running: str, name: str
+) -> None:
+    spoil(laptop, RECORDS[name])
     stopped = laptop.playbook("playbooks/stop.yml")
     assert stopped.returncode == 0, stopped.stdout
     assert laptop.servers() == []
-    started = laptop.playbook("site.yml")
+    spoil(laptop, RECORDS[name])
+    started = laptop.playbook("playbooks/connect.yml", my_browser=False, screen_session_start=True)
     assert started.returncode == 0, started.stdout
     assert laptop.browser().login(laptop.password)
 
@@ -99,7 +114,9 @@ def test_a_start_that_fails_ends_what_it_has_started(laptop: Laptop, stopped: No
 
 
 def test_a_failed_start_shows_its_own_first_error_and_no_token(laptop: Laptop, stopped: None) -> None:
-    said = "print('http://localhost/?token=abcdef'); raise SystemExit('ZeroDivisionError: by a user')"
+    said = (
+        "import os; os.write(2, b'http://localhost/?token=abcdef\\\\nZeroDivisionError: by a user\\\\n'); os._exit(3)"
+    )
     laptop.ssh(f"echo 'The end of the previous server' >>{laptop.node_folder}/jupyter.log")
     laptop.ssh(f'mkdir -p .jupyter; echo "{said}" >.jupyter/jupyter_config.py')
     try:
@@ -114,7 +131,7 @@ def test_a_failed_start_shows_its_own_first_error_and_no_token(laptop: Laptop, s
     assert laptop.servers() == []
 
 
-@pytest.mark.parametrize("harm", ["echo broken >", "rm ", "chmod 000 "], ids=["broken", "gone", "unreadable"])
+@pytest.mark.parametrize("harm", ["echo broken >", "chmod 000 "], ids=["broken", "unreadable"])
 def test_stop_ends_a_server_whatever_its_certificate_is(laptop: Laptop, running: str, harm: str) -> None:
     laptop.ssh(f"cd {laptop.node_folder} && for file in server.crt server.key ca.crt; do {harm}$file; done")
     stopped = laptop.playbook("playbooks/stop.yml")

@@ -41,7 +41,7 @@ def test_a_home_that_runs_no_programs(laptop: Laptop, stopped: None) -> None:
 def test_a_home_that_takes_nothing(laptop: Laptop, running: str, options: str, fill: str, cause: str) -> None:
     """One line says so, with the cause; and the server that runs stays reachable."""
     with mounted(laptop, options, fill):
-        for verb in ("site.yml", "playbooks/password.yml", "playbooks/renew.yml"):
+        for verb in ("site.yml", "playbooks/password.yml"):
             refused = laptop.playbook(verb, my_password="another horse battery staple")
             assert refused.returncode != 0
             assert (
@@ -50,8 +50,6 @@ def test_a_home_that_takes_nothing(laptop: Laptop, running: str, options: str, f
             assert len(refused.stdout.splitlines()) < 12
         connected = laptop.playbook("playbooks/connect.yml", my_browser=False)
         assert connected.returncode == 0, connected.stdout
-        assert "idle" in laptop.playbook("playbooks/status.yml").stdout or laptop.servers() == [running]
-        assert "Works:    no. Nothing" not in laptop.playbook("playbooks/doctor.yml").stdout
     assert laptop.servers() == [running]
 
 
