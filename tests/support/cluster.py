@@ -106,9 +106,9 @@ class _PlainLoader(yaml.SafeLoader):
 _PlainLoader.add_constructor("!unsafe", lambda _, node: node.value)
 
 
-def node_root(command: str, host: str = "hydra08i") -> str:
+def node_root(command: str, host: str = "hydra08i", mounts: bool = False) -> str:
     """Run a command on a host as root, as only the test cluster's owner can; return what it prints."""
-    argv = ["podman", "exec", f"jupyter-test-{host}", "sh", "-c", command]
+    argv = ["podman", "exec", *(["--privileged"] if mounts else []), f"jupyter-test-{host}", "sh", "-c", command]
     return subprocess.run(argv, capture_output=True, text=True, timeout=seconds(60), check=True).stdout
 
 

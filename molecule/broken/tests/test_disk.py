@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 from cluster import Laptop, node_root
+from patience import seconds
+
+#: What a kernel runs to print where its server does, as what its libraries write before it listens does.
+PRINTS = "import os; log = open(f'/proc/{os.getppid()}/fd/2', 'wb', 0)"
 
 
 @contextlib.contextmanager
-def mounted(laptop: Laptop, options: str, fill: str = "") -> Iterator[None]:
-    """Put the account's home on a disk of its own, which then changes."""
+def own_disk(laptop: Laptop) -> Iterator[Callable[[str], str]]:
+    """Put the account's home on a small disk of its own, and let root change that."""
     home = f"/home/{laptop.account}"
-    node_root(f"mkdir -p /srv/disk && mount -t tmpfs -o size=8m,mode=755 none /srv/disk && cp -a {home} /srv/disk/")
-    node_root(f"mount --bind /srv/disk/{laptop.account} {home}")
+
+    def change(command: str) -> str:
+        return node_root(command.format(home=home), mounts=True)
+
+    change(
+        "mkdir -p /srv/disk && mount -t tmpfs -o size=8m,mode=755 none /srv/disk && cp -a {home} /srv/disk/home"
+        " && mount --bind /srv/disk/home {home}"
+    )
     try:
-        node_root(f"{fill or 'true'}; mount -o remount,{options} /srv/disk; mount -o remount,bind,{options} {home}")
-        yield
+        yield change
     finally:
-        node_root(f"umount -l {home}; umount -l /srv/disk; rmdir /srv/disk")
+        change("umount -l {home}; umount -l /srv/disk; rmdir /srv/disk")
+
+
+def remount(options: str) -> str:
+    """The command that mounts the disk with other options."""
+    return f"mount -o remount,{options} /srv/disk && mount -o remount,bind,{options} {{home}}"
 
 
 def test_a_home_that_runs_no_programs(laptop: Laptop, stopped: None) -> None:
-    with mounted(laptop, "noexec"):
+    with own_disk(laptop) as change:
+        change(remount("noexec"))
+        assert "Permission denied" in laptop.ssh("cp /bin/true . && ./true 2>&1 || true")
         done = laptop.playbook("site.yml")
         assert done.returncode == 0, done.stdout
         assert laptop.browser().login(laptop.password)
@@ -31,16 +48,19 @@ def test_a_home_that_runs_no_programs(laptop: Laptop, stopped: None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "fill", "cause"),
+    ("harm", "cause"),
     [
-        ("rw", "dd if=/dev/zero of=/srv/disk/fill bs=4k 2>/dev/null", "No space left on device"),
-        ("ro", "", "Read-only file system"),
+        ("dd if=/dev/zero of=/srv/disk/fill bs=4k 2>/dev/null || true", "No space left on device"),
+        (remount("ro"), "Read-only file system"),
     ],
     ids=["full", "read-only"],
 )
-def test_a_home_that_takes_nothing(laptop: Laptop, running: str, options: str, fill: str, cause: str) -> None:
-    """One line says so, with the cause; and the server that runs stays reachable."""
-    with mounted(laptop, options, fill):
+def test_a_home_that_takes_nothing(laptop: Laptop, stopped: None, harm: str, cause: str) -> None:
+    """One line says so, with the cause; and the server that runs stays reachable, and ends when it is told to."""
+    with own_disk(laptop) as change:
+        assert laptop.playbook("site.yml").returncode == 0
+        (running,) = laptop.servers()
+        change(harm)
         for verb in ("site.yml", "playbooks/password.yml"):
             refused = laptop.playbook(verb, my_password="another horse battery staple")
             assert refused.returncode != 0
@@ -50,23 +70,28 @@ def test_a_home_that_takes_nothing(laptop: Laptop, running: str, options: str, f
             assert len(refused.stdout.splitlines()) < 12
         connected = laptop.playbook("playbooks/connect.yml", my_browser=False)
         assert connected.returncode == 0, connected.stdout
-    assert laptop.servers() == [running]
+        assert laptop.servers() == [running]
+        stopped_then = laptop.playbook("playbooks/stop.yml")
+        assert stopped_then.returncode == 0, stopped_then.stdout
+        assert laptop.servers() == []
 
 
 def test_a_server_on_a_full_disk_goes_on_and_so_does_its_log(laptop: Laptop, stopped: None) -> None:
-    with mounted(laptop, "rw"):
+    with own_disk(laptop) as change:
         assert laptop.playbook("site.yml").returncode == 0
         browser = laptop.browser()
         assert browser.login(laptop.password)
         kernel = browser.api("kernels", {"name": "python3"}, "POST")["id"]
-        node_root("dd if=/dev/zero of=/srv/disk/fill bs=4k 2>/dev/null || true")
+        browser.run(kernel, PRINTS)
+        change("dd if=/dev/zero of=/srv/disk/fill bs=4k 2>/dev/null || true")
         for _ in range(3):
-            assert browser.run(kernel, "import os; os.write(2, b'y' * 65536); print(1)") == "1\n"
-        node_root("rm /srv/disk/fill")
-        browser.run(kernel, "os.write(2, b'after that\\n')")
-        log = laptop.ssh(f"cat {laptop.node_folder}/jupyter.log")
+            assert browser.run(kernel, "_ = log.write(b'y' * 65536); print(1)") == "1\n"
+        change("rm /srv/disk/fill")
+        browser.run(kernel, "_ = log.write(b'after that\\n')")
+        deadline = time.monotonic() + seconds(10)
+        while "after that" not in (log := laptop.ssh(f"cat {laptop.node_folder}/jupyter.log")):
+            assert time.monotonic() < deadline
         assert "bytes are missing here: nothing could be written." in log
-        assert "after that" in log
         assert laptop.playbook("playbooks/stop.yml").returncode == 0
 
 

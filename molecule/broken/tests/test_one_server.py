@@ -114,9 +114,7 @@ def test_a_start_that_fails_ends_what_it_has_started(laptop: Laptop, stopped: No
 
 
 def test_a_failed_start_shows_its_own_first_error_and_no_token(laptop: Laptop, stopped: None) -> None:
-    said = (
-        "import os; os.write(2, b'http://localhost/?token=abcdef\\\\nZeroDivisionError: by a user\\\\n'); os._exit(3)"
-    )
+    said = "import os; os.write(2, b'http://x/?token=abcdef\\\\nZeroDivisionError: by a user\\\\n'); os._exit(3)"
     laptop.ssh(f"echo 'The end of the previous server' >>{laptop.node_folder}/jupyter.log")
     laptop.ssh(f'mkdir -p .jupyter; echo "{said}" >.jupyter/jupyter_config.py')
     try:
