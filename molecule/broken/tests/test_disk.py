@@ -47,32 +47,35 @@ def test_a_home_that_runs_no_programs(laptop: Laptop, stopped: None) -> None:
         assert laptop.playbook("playbooks/stop.yml").returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("harm", "cause"),
-    [
-        ("dd if=/dev/zero of=/srv/disk/fill bs=4k 2>/dev/null || true", "No space left on device"),
-        (remount("ro"), "Read-only file system"),
-    ],
-    ids=["full", "read-only"],
-)
-def test_a_home_that_takes_nothing(laptop: Laptop, stopped: None, harm: str, cause: str) -> None:
-    """One line says so, with the cause; and the server that runs stays reachable, and ends when it is told to."""
+def refuse(laptop: Laptop, verb: str, cause: str) -> None:
+    """See that one line says what is the matter."""
+    refused = laptop.playbook(verb, my_password="another horse battery staple")
+    assert refused.returncode != 0
+    said = f"Nothing can be written in {laptop.node_folder} on hydra08i.rzg.mpg.de: {cause}. Make room there"
+    assert said in " ".join(refused.stdout.split())
+    assert len(refused.stdout.splitlines()) < 12
+
+
+def test_a_home_that_cannot_be_written(laptop: Laptop, stopped: None) -> None:
+    with own_disk(laptop) as change:
+        change(remount("ro"))
+        refuse(laptop, "site.yml", "Read-only file system")
+        assert laptop.servers() == []
+
+
+def test_a_home_that_is_full(laptop: Laptop, stopped: None) -> None:
+    """The server that runs stays reachable, and ends when it is told to."""
     with own_disk(laptop) as change:
         assert laptop.playbook("site.yml").returncode == 0
         (running,) = laptop.servers()
-        change(harm)
+        change("dd if=/dev/zero of=/srv/disk/fill bs=4k 2>/dev/null || true")
         for verb in ("site.yml", "playbooks/password.yml"):
-            refused = laptop.playbook(verb, my_password="another horse battery staple")
-            assert refused.returncode != 0
-            assert (
-                f"Nothing can be written in {laptop.node_folder} on hydra08i.rzg.mpg.de: {cause}. Make room there"
-            ) in " ".join(refused.stdout.split())
-            assert len(refused.stdout.splitlines()) < 12
+            refuse(laptop, verb, "No space left on device")
         connected = laptop.playbook("playbooks/connect.yml", my_browser=False)
         assert connected.returncode == 0, connected.stdout
         assert laptop.servers() == [running]
-        stopped_then = laptop.playbook("playbooks/stop.yml")
-        assert stopped_then.returncode == 0, stopped_then.stdout
+        ended = laptop.playbook("playbooks/stop.yml")
+        assert ended.returncode == 0, ended.stdout
         assert laptop.servers() == []
 
 

@@ -18,7 +18,7 @@ def writes(laptop: Laptop, stopped: None) -> Iterator[Writes]:
     home = f"/home/{laptop.account}"
 
     def write(file: str, line: str) -> None:
-        laptop.ssh(f"touch {file} && cp -p {file} kept.{file} && {{ echo '{line}'; cat kept.{file}; }} >{file}")
+        laptop.ssh(f"touch {file} && cp -p {file} kept{file} && {{ echo '{line}'; cat kept{file}; }} >{file}")
 
     yield write
     node_root(

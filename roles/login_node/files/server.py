@@ -312,12 +312,12 @@ class Start:
             return report.read().splitlines()
         return []
 
-    def log(self) -> list[str]:
+    def log(self) -> list[str] | None:
         """Return the log of this start, none of an earlier one's."""
         with contextlib.suppress(OSError), open(os.path.join(FOLDER, "jupyter.log"), errors="replace") as log:
             lines = log.read().splitlines()
-            return lines[1:] if lines and lines[0].startswith(f"Start {self.id},") else []
-        return []
+            return lines[1:] if lines and lines[0].startswith(f"Start {self.id},") else None
+        return None
 
     def answers(self, ours: int | None = None) -> bool:
         """Tell whether the server is ours, and private; Foreign where something else is at its endpoint."""
@@ -384,7 +384,7 @@ class Start:
             return [f"screen does not run {LAUNCHER}. Look at your ~/.screenrc on the node."]
         if said[1:]:
             return said[1:2]
-        if not log:
+        if log is None:
             return [
                 "The login shell on the node did not run the launcher. Look for a line in ~/.bash_profile, ~/.profile "
                 "or ~/.bashrc there that starts another shell or ends this one."
