@@ -83,10 +83,17 @@ class Laptop:
         )
 
     def servers(self) -> list[str]:
-        """Return the process numbers of all servers that run, whatever any record says."""
+        """Return the process numbers of all servers that run, whatever any record says.
+
+        A child has the command line of its parent until it becomes something else.
+        """
         mine = f"-e--config={self.node_folder}/jupyter_server_config.py"
-        found = self.ssh(f"grep -slzxF {mine} /proc/[0-9]*/cmdline || true").split()
-        return [path.split("/")[2] for path in found]
+        listed = self.ssh(
+            f"for found in $(grep -slzxF {mine} /proc/[0-9]*/cmdline); do"
+            " found=${found#/proc/}; ps -o pid= -o ppid= -p ${found%/cmdline}; done; true"
+        )
+        parents = dict(line.split() for line in listed.splitlines())
+        return [pid for pid, parent in parents.items() if parent not in parents]
 
     def server(self) -> str:
         """Return the server's process number, or an empty string where none runs."""
