@@ -278,9 +278,10 @@ class Start:
     def begin(self) -> None:
         """Start the launcher in our last session, if another window of the user's kept it alive, else in a new one."""
         for old in glob.glob(os.path.join(FOLDER, "run", "start.*")):
-            # What an interrupted run has left; one of another start is young.
-            if os.stat(old).st_mtime < time.time() - 600 * PATIENCE:
-                os.unlink(old)
+            # What an interrupted run has left; one of another start is young, and goes by itself.
+            with contextlib.suppress(OSError):
+                if os.stat(old).st_mtime < time.time() - 600 * PATIENCE:
+                    os.unlink(old)
         with open(self.report, "w"):
             pass
         launch = ["/bin/sh", LAUNCHER, self.id, self.report]
