@@ -95,8 +95,7 @@ def test_a_lock_that_another_node_holds_is_respected_and_named(laptop: Laptop, s
         laptop.ssh(f"rm {laptop.node_folder}/run/lock")
 
 
-def test_a_start_that_fails_ends_what_it_has_started(laptop: Laptop, stopped: None) -> None:
-    """Something else answers at the endpoint: the server that cannot prove itself is ended, and its log is shown."""
+def test_a_slow_start_is_left_to_start_and_stop_ends_it(laptop: Laptop, stopped: None) -> None:
     laptop.ssh("mkdir -p .jupyter; echo 'import time; time.sleep(9999)' >.jupyter/jupyter_config.py")
     try:
         slow = laptop.playbook("site.yml", screen_session_timeout=6)
@@ -136,3 +135,16 @@ def test_stop_ends_a_server_whatever_its_certificate_is(laptop: Laptop, running:
     assert stopped.returncode == 0, stopped.stdout
     assert laptop.servers() == []
     assert laptop.playbook("site.yml").returncode == 0
+
+
+def test_stop_ends_a_launcher_that_is_on_its_way(laptop: Laptop, stopped: None) -> None:
+    """In a login script that takes its time, so that there is no server yet."""
+    laptop.ssh("cp -p .profile kept.profile && { echo '[ -z \"$STY\" ] || sleep 60'; cat kept.profile; } >.profile")
+    try:
+        laptop.ssh(f"screen -dmS jupyter /bin/sh {laptop.node_folder}/launch this-start; sleep 1")
+        assert "launch this-start" in node_root(f"ps -o args= -u {laptop.account}")
+        ended = laptop.playbook("playbooks/stop.yml")
+        assert ended.returncode == 0, ended.stdout
+        assert "launch this-start" not in node_root(f"ps -o args= -u {laptop.account}")
+    finally:
+        laptop.ssh("mv kept.profile .profile")

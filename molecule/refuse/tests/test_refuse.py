@@ -75,8 +75,8 @@ def test_interface(refusal: Refusal) -> None:
 
 def test_interface_that_is_not_installed(refusal: Refusal) -> None:
     assert refusal(my_interface="notebook") == (
-        f"There is no Jupyter notebook on {NODE}. Leave my_interface at auto, or install it there: python3 -m pip "
-        "install --user notebook"
+        f"There is no Jupyter notebook on {NODE}. Leave my_interface at auto, or install it there: "
+        "/opt/anaconda3/bin/python3 -m pip install notebook"
     )
 
 

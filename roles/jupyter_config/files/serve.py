@@ -106,6 +106,22 @@ def take_lock() -> None:
     stop(f"{LOCK} cannot be taken.")
 
 
+def require_alone() -> None:
+    """Require that no server runs, also where the lock has gone. Another start that loses goes by itself."""
+    mine = f"--config={HERE}/jupyter_server_config.py".encode()
+    for _ in range(50):
+        others = []
+        for name in glob.glob("/proc/[0-9]*/cmdline"):
+            with contextlib.suppress(OSError), open(name, "rb") as line:
+                if os.stat(name).st_uid == os.getuid() and mine in line.read().split(b"\0"):
+                    others.append(name.split("/")[2])
+        others.remove(str(os.getpid()))
+        if not others:
+            return
+        time.sleep(0.1)
+    stop(f"The server runs already, as process {others[0]}.")
+
+
 def sweep() -> None:
     """Take away what starts that were interrupted have left beside the lock."""
     for name in glob.glob(f"{LOCK}.*"):
@@ -293,9 +309,9 @@ def serve() -> None:
     with contextlib.ExitStack() as at_the_end:
         take_lock()
         at_the_end.callback(give_lock_back)
+        require_alone()
         begin_log()
         make_place(place)
-        at_the_end.callback(leave_place, place)
         with open(os.path.join(HERE, "run", "session"), "w") as record:
             record.write(os.environ.get("STY", "") + "\n")
         # Ours are found without PYTHONPATH, which kernels would inherit, and leave nothing beside them.
@@ -307,6 +323,7 @@ def serve() -> None:
         os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
         # What the kernels write has the umask of the user.
         os.umask(umask)
+        at_the_end.callback(leave_place, place)
         server = initialize(found)
         require_privacy(server)
         server.http_server.ssl_options = pair.context

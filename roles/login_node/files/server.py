@@ -15,6 +15,11 @@ with 3 where another start was first, whose server answers.
 
 from __future__ import annotations
 
+import sys
+
+# Not from the home directory, where a file of the user's may have the name of a module.
+sys.path[:] = [path for path in sys.path if path not in ("", ".")]
+
 import contextlib
 import glob
 import http.client
@@ -27,9 +32,8 @@ import socket
 import ssl
 import struct
 import subprocess
-import sys
 import time
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 COMMAND, FOLDER, PATIENCE = sys.argv[1], sys.argv[2], float(sys.argv[3])
 CONFIG = f"--config={FOLDER}/jupyter_server_config.py"
@@ -37,7 +41,8 @@ LAUNCHER = os.path.join(FOLDER, "launch")
 #: How long the server may take to answer, and how long its CPU time is watched, in seconds.
 ANSWER, WATCH = 3 * PATIENCE, 0.3
 
-Endpoint = tuple[str, str]
+if TYPE_CHECKING:
+    Endpoint = tuple[str, str]
 
 
 class Process:
@@ -413,6 +418,8 @@ def start(*arguments: str) -> None:
         begun.wait()
     except Foreign as error:
         begun.fail([str(error), *begun.explain()])
+    except subprocess.TimeoutExpired:
+        begun.fail(["screen does not answer. See on the node what hangs: `screen -ls`, and the disk of its folder."])
     except OSError as error:
         begun.fail([f"{error.filename or FOLDER}: {error.strerror or error}."])
     finally:
