@@ -33,12 +33,13 @@ PLAY = """\
   tasks:
     - name: stem | Read it
       ansible.builtin.debug:
-        msg: "{{ item | probe_facts(mark='m') }}"
+        msg: "{{ item | probe_facts(mark='m', node='n') }}"
       loop: [rubbish]
 """
 MESSAGE = (
     "The login shell on the node did not run the probe to its end. Look for a line in ~/.bash_profile or ~/.bashrc "
-    "there that starts another shell or ends this one. It printed: rubbish"
+    "there that starts another shell, waits for an answer, ends this one, or leaves something in the background that "
+    "still prints here. It printed: rubbish"
 )
 
 
