@@ -48,7 +48,8 @@ _SSH_SAYS = (
     ),
     (
         r"(?i)required to change your password|your password has expired|password change required",
-        "Your password on {where} has expired. Log in there at a terminal, and choose another.",
+        # Both say the same, and a gateway that lets in all the same does not tell them apart.
+        "Your password on {gateway}, or on {node}, has expired. Log in there at a terminal, and choose another.",
     ),
     (
         r"(?i)account (has|is) expired|account .*(locked|disabled)",

@@ -38,7 +38,7 @@ OWN_PROXY = BEFORE + "debug1: Executing proxy command: exec way-out n 22\n"
         (THROUGH + EXPIRED + NODE_ENDS + AFTER, "Your account on NODE has expired", "Your account has"),
         (EXPIRED + NODE_ENDS, "Your account on GATE or NODE has expired", "Your account has"),
         (JUMP + EXPIRED + NODE_ENDS + AFTER, "Your account on NODE has expired", "Your account has"),
-        (THROUGH + CHANGE + NODE_IN + AFTER, "Your password on NODE has expired.", "You are required"),
+        (THROUGH + CHANGE + NODE_IN + AFTER, "Your password on GATE, or on NODE, has expired.", "You are required"),
         (JUMP + CALLS + DOWN + GATE_ENDS + NO_BANNER, "The gateway GATE ends the connection before the login", "Down"),
         (THROUGH + DOWN + NODE_ENDS + AFTER, "NODE ends the connection before the login", "Down for"),
         (
