@@ -33,7 +33,7 @@ OWN_PROXY = BEFORE + "debug1: Executing proxy command: exec way-out n 22\n"
     [
         # As sshd and PAM of Debian 11, 12 and 13 were heard to say it.
         (THROUGH + PROHIBITED + NO_BANNER + AFTER, "The gateway GATE lets you in, but does not forward", "channel 0"),
-        (JUMP + CALLS + CHANGE + GATE_IN + PROHIBITED + NO_BANNER, "Your password on GATE has", "You are"),
+        (JUMP + CALLS + CHANGE + GATE_IN + PROHIBITED + NO_BANNER, "Your password on GATE, or on NODE, has", "You are"),
         (JUMP + CALLS + EXPIRED + GATE_ENDS + NO_BANNER, "Your account on GATE has expired", "Your account has"),
         (THROUGH + EXPIRED + NODE_ENDS + AFTER, "Your account on NODE has expired", "Your account has"),
         (EXPIRED + NODE_ENDS, "Your account on GATE or NODE has expired", "Your account has"),
