@@ -135,7 +135,7 @@ class Person:
             f"{CLUSTER}-{self.machine}",
         ]
         shell = ["sh", "-c", f"set -m; {command}"]
-        child = pexpect.spawn("podman", ["exec", "-it", *inside, *shell], encoding="utf-8", timeout=seconds(30))
+        child = pexpect.spawn("podman", ["exec", "-it", *inside, *shell], encoding="utf-8", timeout=seconds(90))
         child.logfile_read = io.StringIO()
         try:
             yield child
