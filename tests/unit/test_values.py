@@ -108,7 +108,7 @@ def world() -> dict[str, Any]:
     for role in (*ROLES, "preflight"):
         found |= load(PROJECT / "roles" / role / "vars" / "main.yml")
     # The same at each example, and slow to read.
-    for name in ("__preflight_options", "__preflight_bounds"):
+    for name in ("__preflight_options", "__preflight_bounds", "__preflight_inventory_bounds"):
         found[name] = evaluate(f"{{{{ {name} }}}}", found)
     return found | {
         "inventory_hostname": NODE, "groups": {"all": [NODE]}, "ansible_check_mode": False,
@@ -148,7 +148,7 @@ def refusal(name: str, value: Any) -> str:
     """What a run would say, or an empty string."""
     for own, wrong, message in checks():
         # The options of all roles are in the check of values, whatever its template says; the others take their time.
-        if "__preflight_bounded" not in own and name not in _read_by(f"{own} {wrong}"):
+        if "__preflight_refused" not in wrong and name not in _read_by(f"{own} {wrong}"):
             continue
         # This test knows some of the variables better.
         scope = {**own, **world(), name: value}
@@ -163,7 +163,7 @@ def options() -> dict[str, dict[str, Any]]:
 
 def bounds() -> dict[str, dict[str, Any]]:
     """What is said of each option, also where it is said by another's name."""
-    said = {name: own for each in world()["__preflight_bounds"] for name, own in each.items()}
+    said = dict(world()["__preflight_bounds"])
     return {str(name): dict(said[own] if isinstance(own, str) else own) for name, own in said.items()}
 
 
