@@ -2,24 +2,10 @@ from __future__ import annotations
 
 import pytest
 from cluster import Laptop
+from states import running as running
+from states import stopped as stopped
 
 
 @pytest.fixture(scope="session")
 def laptop() -> Laptop:
     return Laptop("broken", "clumsy", 9891)
-
-
-@pytest.fixture
-def stopped(laptop: Laptop) -> None:
-    """A server is set up, and none runs."""
-    if laptop.server():
-        assert laptop.playbook("playbooks/stop.yml", screen_session_end_busy=True).returncode == 0
-        assert laptop.server() == ""
-
-
-@pytest.fixture
-def running(laptop: Laptop) -> str:
-    """A server runs; its process number."""
-    if not laptop.server():
-        assert laptop.playbook("site.yml").returncode == 0
-    return laptop.server()

@@ -29,14 +29,6 @@ WHOLE = (
 )
 
 
-@pytest.fixture
-def running(laptop: Laptop) -> str:
-    """A server runs; its process number."""
-    if not laptop.server():
-        site(laptop)
-    return laptop.server()
-
-
 def words(printed: str) -> str:
     """Join what Ansible has folded."""
     return " ".join(printed.split())

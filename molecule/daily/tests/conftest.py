@@ -9,6 +9,7 @@ from browser import Browser
 from cluster import Laptop
 from laptop_container import Person
 from patience import seconds
+from states import running as running
 
 
 @pytest.fixture(scope="session")
@@ -17,15 +18,6 @@ def laptop() -> Laptop:
     done = laptop.playbook("site.yml")
     assert done.returncode == 0, done.stdout
     return laptop
-
-
-@pytest.fixture
-def running(laptop: Laptop) -> str:
-    """A server runs; its process number."""
-    if not laptop.server():
-        done = laptop.playbook("site.yml")
-        assert done.returncode == 0, done.stdout
-    return laptop.server()
 
 
 @pytest.fixture
