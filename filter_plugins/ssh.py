@@ -48,8 +48,7 @@ _SSH_SAYS = (
     ),
     (
         r"(?i)required to change your password|your password has expired|password change required",
-        # Both say the same, and a gateway that lets in all the same does not tell them apart.
-        "Your password on {gateway}, or on {node}, has expired. Log in there at a terminal, and choose another.",
+        "Your password on {where} has expired. Log in there at a terminal, and choose another.",
     ),
     (
         r"(?i)account (has|is) expired|account .*(locked|disabled)",
@@ -174,6 +173,9 @@ def _own_proxy(text: str) -> str:
 
 def _where(text: str, position: int, node: str, gateway: str) -> str:
     """Name the host that said something, by what was said before and after it."""
+    # What the gateway says when it is asked by itself.
+    if "forwards nowhere" in text[position:]:
+        return gateway
     # It let this in now; or before, where ssh goes by way of it and does not call it.
     by_open_connection = re.search(r"^Executing proxy command: .* -W '\[", text, re.MULTILINE) and (
         "Connecting to " not in text

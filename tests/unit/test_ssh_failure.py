@@ -33,12 +33,13 @@ OWN_PROXY = BEFORE + "debug1: Executing proxy command: exec way-out n 22\n"
     [
         # As sshd and PAM of Debian 11, 12 and 13 were heard to say it.
         (THROUGH + PROHIBITED + NO_BANNER + AFTER, "The gateway GATE lets you in, but does not forward", "channel 0"),
-        (JUMP + CALLS + CHANGE + GATE_IN + PROHIBITED + NO_BANNER, "Your password on GATE, or on NODE, has", "You are"),
+        (JUMP + CALLS + CHANGE + GATE_IN + PROHIBITED + NO_BANNER, "Your password on GATE has", "You are"),
         (JUMP + CALLS + EXPIRED + GATE_ENDS + NO_BANNER, "Your account on GATE has expired", "Your account has"),
         (THROUGH + EXPIRED + NODE_ENDS + AFTER, "Your account on NODE has expired", "Your account has"),
         (EXPIRED + NODE_ENDS, "Your account on GATE or NODE has expired", "Your account has"),
         (JUMP + EXPIRED + NODE_ENDS + AFTER, "Your account on NODE has expired", "Your account has"),
-        (THROUGH + CHANGE + NODE_IN + AFTER, "Your password on GATE, or on NODE, has expired.", "You are required"),
+        (THROUGH + CHANGE + NODE_IN + AFTER, "Your password on NODE has expired.", "You are required"),
+        (CHANGE + "forwards nowhere\n" + JUMP + REFUSED, "Your password on GATE has expired.", "You are required"),
         (JUMP + CALLS + DOWN + GATE_ENDS + NO_BANNER, "The gateway GATE ends the connection before the login", "Down"),
         (THROUGH + DOWN + NODE_ENDS + AFTER, "NODE ends the connection before the login", "Down for"),
         (

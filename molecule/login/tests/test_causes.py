@@ -69,7 +69,7 @@ def test_an_account_that_has_expired(key: Person, host: str) -> None:
 
 def test_a_password_that_has_expired_on_the_gateway(key: Person) -> None:
     with account("gate", key, "chage -d 0", "chage -d -1"):
-        assert f"Your password on {GATE1}, or on {key.node}, has expired. Log in there at a terminal" in stop(key)
+        assert f"Your password on {GATE1} has expired. Log in there at a terminal, and choose another." in stop(key)
 
 
 def test_a_node_that_takes_no_session(key: Person) -> None:

@@ -41,7 +41,7 @@ def refusal(laptop: Laptop) -> Iterator[Callable[..., str]]:
         begun = time.monotonic()
         env = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "JUPYTER_CLUSTER_PASSWORD": "", **(environment or {})}
         done = laptop.playbook("site.yml", *options, env=env, **variables)
-        assert time.monotonic() - begun < seconds(30)
+        assert time.monotonic() - begun < seconds(15)
         assert done.returncode != 0, done.stdout
         report = json.loads(done.stdout[done.stdout.index("{\n") :].rsplit("}", 1)[0] + "}")
         results = [result for play in report["plays"] for task in play["tasks"] for result in task["hosts"].values()]
