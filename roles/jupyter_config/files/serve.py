@@ -15,6 +15,7 @@ import fcntl
 import glob
 import importlib
 import os
+import socket
 import ssl
 import stat
 import subprocess
@@ -106,20 +107,41 @@ def take_lock() -> None:
     stop(f"{LOCK} cannot be taken.")
 
 
+def others() -> list[str]:
+    """Return the processes of this user that serve our configuration, or are about to, besides this one."""
+    mine, found = f"--config={HERE}/jupyter_server_config.py".encode(), []
+    for name in glob.glob("/proc/[0-9]*/cmdline"):
+        with contextlib.suppress(OSError), open(name, "rb") as line:
+            if os.stat(name).st_uid == os.getuid() and mine in line.read().split(b"\0"):
+                found.append(name.split("/")[2])
+    return [pid for pid in found if pid != str(os.getpid())]
+
+
+def somebody_listens() -> bool:
+    """Tell whether somebody listens already where this server shall."""
+    path = option("ServerApp.sock")
+    try:
+        with socket.socket(socket.AF_UNIX if path else socket.AF_INET) as call:
+            call.settimeout(1)
+            call.connect(path or ("127.0.0.1", int(option("ServerApp.port"))))
+    except OSError:
+        return False
+    return True
+
+
 def require_alone() -> None:
-    """Require that no server runs, also where the lock has gone. Another start that loses goes by itself."""
-    mine = f"--config={HERE}/jupyter_server_config.py".encode()
-    for _ in range(50):
-        others = []
-        for name in glob.glob("/proc/[0-9]*/cmdline"):
-            with contextlib.suppress(OSError), open(name, "rb") as line:
-                if os.stat(name).st_uid == os.getuid() and mine in line.read().split(b"\0"):
-                    others.append(name.split("/")[2])
-        others.remove(str(os.getpid()))
-        if not others:
+    """Require that no server runs, also where the lock has gone.
+
+    One that runs has begun to listen; another start that loses goes by itself, on a busy node after a while.
+    """
+    for _ in range(600):
+        there = others()
+        if not there:
             return
+        if somebody_listens():
+            break
         time.sleep(0.1)
-    stop(f"The server runs already, as process {others[0]}.")
+    stop(f"The server runs already, as process {there[0]}.")
 
 
 def sweep() -> None:
