@@ -151,14 +151,11 @@ def test_stop_ends_a_launcher_that_is_on_its_way(laptop: Laptop, stopped: None) 
 
 
 def test_a_launcher_touches_nothing_of_a_server_whose_lock_has_gone(laptop: Laptop, running: str) -> None:
-    what = (
-        f"cd {laptop.node_folder} && sha256sum run/owner && stat -c %i jupyter.log && ls /tmp/jupyter-cluster-$(id -u)"
-    )
-    before = laptop.ssh(f"rm {laptop.node_folder}/run/lock && {what}")
-    refused = laptop.ssh(
-        f"sh {laptop.node_folder}/launch this-start ~/report </dev/null || true; cat report; rm report"
-    )
+    folder = laptop.node_folder
+    look = f"sha256sum {folder}/run/owner && stat -c %i {folder}/jupyter.log && ls /tmp/jupyter-cluster-$(id -u)"
+    before = laptop.ssh(f"rm {folder}/run/lock && {look}")
+    refused = laptop.ssh(f"sh {folder}/launch this-start ~/report </dev/null || true; cat report; rm report")
     assert f"Not started: The server runs already, as process {running}." in refused
-    assert laptop.ssh(what) == before
+    assert laptop.ssh(look) == before
     assert laptop.servers() == [running]
     assert laptop.playbook("playbooks/stop.yml").returncode == 0
