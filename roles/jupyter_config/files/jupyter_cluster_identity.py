@@ -96,7 +96,9 @@ def write_private(path: Path, text: str) -> None:
         raise
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(folder)
+        # Not every file system of a network can; the file itself is on the disk.
+        with contextlib.suppress(OSError):
+            os.fsync(folder)
     finally:
         os.close(folder)
 
