@@ -282,7 +282,8 @@ def test_before_there_is_anything(laptop: Laptop) -> None:
     removed = laptop.playbook("playbooks/remove.yml", tls_cert_ca_keep=False)
     assert removed.returncode == 0, removed.stdout
     assert f"{laptop.node_folder} on {NODE} stays, since this in it is not ours: notes.txt" in words(removed.stdout)
-    assert laptop.ssh(f"ls -A {laptop.node_folder}; rm -r .jupyter-cluster") == "notes.txt\n"
+    # The way in has gone, too.
+    assert node_root(f"ls -A {laptop.node_folder}; rm -r {laptop.node_folder}") == "notes.txt\n"
     for verb in ("connect", "password", "renew"):
         refused = laptop.playbook(f"playbooks/{verb}.yml", my_browser=False)
         assert refused.returncode != 0
