@@ -104,7 +104,7 @@ def test_the_log_has_a_bound_however_much_a_kernel_prints(laptop: Laptop, runnin
         "_ = log.write(b'the last line\\n')",
     )
     deadline = time.monotonic() + seconds(20)
-    while "the last line" not in laptop.ssh(f"tail -c 100 {laptop.node_folder}/jupyter.log"):
+    while "the last line" not in laptop.ssh(f"tail -c 2000 {laptop.node_folder}/jupyter.log"):
         assert time.monotonic() < deadline
     sizes = [int(size) for size in laptop.ssh(f"stat -c %s {laptop.node_folder}/jupyter.log*").split()]
     assert len(sizes) == 2

@@ -5,21 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from cluster import Laptop, node_root
+from cluster import GATEWAY, NODE, Laptop, node_root
 
 LONG = "/home/" + "/".join(["of-a-member-of-a-group-with-a-long-name"] * 2 + ["in-an-institute-of-some-kind"])
 
 
 @pytest.fixture
 def long_home(laptop: Laptop) -> Iterator[str]:
-    """The same home by a longer name."""
+    """The same home by a longer name, which sshd learns at a login."""
     if laptop.servers():
         assert laptop.playbook("playbooks/stop.yml", screen_session_end_busy=True).returncode == 0
     move = "mkdir -p $(dirname {1}) && mv {0} {1} && sed -i 's#^\\({2}:.*:\\){0}:#\\1{1}:#' /etc/passwd"
     home = f"/home/{laptop.account}"
+
+    def log_out() -> None:
+        for host in (NODE, GATEWAY):
+            laptop.control("exit", host)
+
     node_root(move.format(home, LONG, laptop.account))
+    log_out()
     yield LONG
     node_root(move.format(LONG, home, laptop.account) + f" && rm -r {LONG.rsplit('/', 2)[0]}")
+    log_out()
 
 
 def test_everything_works_in_a_long_home(laptop: Laptop, long_home: str) -> None:
