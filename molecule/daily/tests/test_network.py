@@ -115,8 +115,8 @@ def masters(laptop: Laptop) -> list[int]:
 
 @contextlib.contextmanager
 def copying(laptop: Laptop) -> Iterator[subprocess.Popen[str]]:
-    """Something of the person's own that uses the open connection for half a minute, as an rsync does."""
-    command = "for line in $(seq 60); do echo $line; sleep 0.5; done"
+    """Something of the person's own that uses the open connection for 20 s, as an rsync does."""
+    command = "for line in $(seq 40); do echo $line; sleep 0.5; done"
     copy = subprocess.Popen(
         ["ssh", "-F", laptop.ssh_config, NODE, command],
         stdin=subprocess.DEVNULL,
@@ -157,7 +157,7 @@ def test_looking_leaves_a_connection_that_stalls(traveller: Laptop, relay: Relay
         assert (said.returncode == 0) == (verb == "status"), said.stdout
         (line,) = [line for line in said.stdout.splitlines() if STALLS in line]
         assert "ansible-playbook playbooks/connect.yml -l hydra" in line
-        assert copy.communicate(timeout=seconds(60))[0].split()[-1] == "60"
+        assert copy.communicate(timeout=seconds(60))[0].split()[-1] == "40"
         assert copy.returncode == 0
     assert masters(traveller) == before
 
