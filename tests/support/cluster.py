@@ -101,6 +101,13 @@ class Laptop:
         assert len(found) < 2, found
         return found[0] if found else ""
 
+    def end_server(self) -> None:
+        """End the server that runs, if one does, as a reboot would; and see that its session has ended."""
+        for pid in self.servers():
+            self.ssh(f"kill {pid}; while test -e /proc/{pid}; do sleep 0.1; done")
+            self.ssh("while screen -ls | grep -q '[.]jupyter'; do sleep 0.1; done")
+        assert self.servers() == []
+
     def browser(self) -> Browser:
         """Return a browser that has not logged in."""
         return Browser(self.url, self.authority)

@@ -48,8 +48,7 @@ def test_a_server_is_found_fit_and_starts(laptop: Laptop, writes: Writes, file: 
     while '"version"' not in laptop.ssh(f"{ask} || true"):
         assert time.monotonic() < deadline, laptop.ssh(f"tail -n 20 {laptop.node_folder}/jupyter.log")
         time.sleep(0.2)
-    (server,) = laptop.servers()
-    laptop.ssh(f"kill {server}; while test -e /proc/{server}; do sleep 0.1; done")
+    laptop.end_server()
 
 
 @pytest.mark.parametrize(
