@@ -45,7 +45,7 @@ def probe_facts(stdout: str, *, mark: str, node: str) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "host": "", "user": "", "home": "", "directory": "", "asked": 0, "time": 0, "ended": 0,
         "directory_exists": False, "place_exists": False,
-        "modules_failed": [], "jupyter": "", "screen": "", "openssl": "", "place": "", "unwritable": "",
+        "modules_failed": [], "jupyter": "", "screen": "", "openssl": "", "place": "", "unwritable": "", "no_room": "",
         "root": "", "root_exists": True,
         "python": {}, "packages": {}, "sessions": [], "session_record": "",
         "private": 0, "wrong_modes": 0, "digests": {}, "password_set": False,

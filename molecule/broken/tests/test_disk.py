@@ -55,10 +55,16 @@ def refuse(laptop: Laptop, verb: str, cause: str) -> None:
     assert len(refused.stdout.splitlines()) < 12
 
 
+def doctor(laptop: Laptop) -> str:
+    """Return what it says will not work."""
+    return " ".join(laptop.playbook("playbooks/doctor.yml").stdout.split()).partition("Works: no. ")[2]
+
+
 def test_a_home_that_cannot_be_written(laptop: Laptop, stopped: None) -> None:
     with own_disk(laptop) as change:
         change(remount("ro"))
         refuse(laptop, "site.yml", "Read-only file system")
+        assert "takes no new file: it is read-only, or not yours." in doctor(laptop)
         assert laptop.servers() == []
 
 
@@ -70,6 +76,7 @@ def test_a_home_that_is_full(laptop: Laptop, stopped: None) -> None:
         change("dd if=/dev/zero of=/srv/disk/fill bs=4k 2>/dev/null || true")
         for verb in ("site.yml", "playbooks/password.yml"):
             refuse(laptop, verb, "No space left on device")
+        assert "is full. Make room there." in doctor(laptop)
         connected = laptop.playbook("playbooks/connect.yml", my_browser=False)
         assert connected.returncode == 0, connected.stdout
         assert laptop.servers() == [running]

@@ -83,6 +83,30 @@ def test_whatever_stands_in_the_records_a_server_ends_and_another_starts(laptop:
     assert laptop.browser().login(laptop.password)
 
 
+def test_a_server_whose_folder_has_gone_is_found_and_ended(laptop: Laptop, running: str) -> None:
+    """Moved away, as by a person who tidies up."""
+    laptop.ssh(f"mv {laptop.node_folder} kept")
+    try:
+        shown = laptop.playbook("playbooks/status.yml", errors=subprocess.DEVNULL, status_format="json").stdout
+        assert [one.get("pid") for one in json.loads(shown)] == [int(running)]
+        stopped = laptop.playbook("playbooks/stop.yml", screen_session_end_busy=True)
+        assert stopped.returncode == 0, stopped.stdout
+        assert laptop.servers() == []
+    finally:
+        laptop.ssh(f"rm -rf {laptop.node_folder} && mv kept {laptop.node_folder}")
+
+
+def test_a_start_by_other_files_than_the_inventory_s_is_refused(laptop: Laptop, stopped: None) -> None:
+    """Without the way to wait for an endpoint that the launcher does not have."""
+    refused = laptop.playbook(
+        "playbooks/connect.yml", my_browser=False, screen_session_start=True, cluster_endpoint="loopback"
+    )
+    assert refused.returncode != 0
+    said = " ".join(refused.stdout.split())
+    assert f"the server would listen at {laptop.node_folder}/run/jupyter.sock, and not at 127.0.0.1:" in said
+    assert laptop.servers() == []
+
+
 def test_a_lock_that_another_node_holds_is_respected_and_named(laptop: Laptop, stopped: None) -> None:
     laptop.ssh(f"echo login02 boot 1 1 >{laptop.node_folder}/run/lock")
     try:

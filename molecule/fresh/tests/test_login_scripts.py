@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 
@@ -66,6 +67,15 @@ def test_one_that_cannot_work_is_named_in_time(laptop: Laptop, writes: Writes, f
     assert (
         "The login shell on hydra08i.rzg.mpg.de has not run the probe within 30 s. Look for a line in ~/.bashrc" in said
     )
+
+
+def test_one_that_prints_changes_nothing(laptop: Laptop, writes: Writes) -> None:
+    """Also where a password is given, which is compared with the one on the node; and the log is the log alone."""
+    assert laptop.playbook("site.yml").returncode == 0
+    writes(".bashrc", "echo Welcome, argon2:all; echo Welcome >&2")
+    again = laptop.playbook("site.yml")
+    assert "changed=0" in again.stdout, again.stdout
+    assert "Welcome" not in laptop.playbook("playbooks/logs.yml", errors=subprocess.DEVNULL).stdout
 
 
 def test_one_that_ends_the_shell_is_named(laptop: Laptop, writes: Writes) -> None:

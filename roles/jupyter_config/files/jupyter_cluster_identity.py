@@ -49,7 +49,8 @@ KNOWN = "-known"
 
 #: A whole hash, and what it costs: memory in KiB, passes, and lanes.
 HASH = re.compile(
-    r"argon2:\$argon2id\$v=19\$m=([0-9]{1,9}),t=([0-9]{1,9}),p=([0-9]{1,9})\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]{43}\n?"
+    r"argon2:\$argon2id\$v=19\$m=([1-9][0-9]{0,8}),t=([1-9][0-9]{0,8}),p=([1-9][0-9]{0,8})"
+    r"\$[A-Za-z0-9+/]{21}[AQgw]\$[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]\n?"
 )
 #: What it may cost. Jupyter's own cost is 10240, 10 and 8.
 MOST_MEMORY, MOST_WORK, MOST_LANES = 128 * 1024, 2 * 1024 * 1024, 64

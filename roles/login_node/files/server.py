@@ -108,6 +108,14 @@ def endpoint(server: Process) -> Endpoint:
     return kind, address
 
 
+def listens_at(server: Process, kind: str, address: str) -> bool:
+    """Tell whether a server's command line has it listen at an endpoint."""
+    if kind == "socket":
+        return server.option("sock") == address
+    everywhere = server.option("ip") == "0.0.0.0"
+    return server.option("port") == address.rpartition(":")[2] and everywhere == (kind == "network")
+
+
 def rows() -> list[list[str]]:
     """Return the node's connections.
 
@@ -234,16 +242,21 @@ def ask(at: Endpoint) -> dict[str, Any]:
 
 
 def answer() -> dict[str, Any]:
-    """Return what our server says, or why it says nothing; two cannot both be asked at one endpoint."""
+    """Return what our server says, or all that there are; or why it says nothing."""
     found = servers()
     if not found:
         return {"error": "it has ended"}
     try:
-        said = [ask(at) for at in {endpoint(one) for one in found}]
+        said = [ask(at) for at in dict.fromkeys(map(endpoint, found))]
     except (OSError, http.client.HTTPException, ValueError, KeyError, Foreign) as error:
         return {"error": f"{type(error).__name__}: {error}"}
     silent = {one.pid for one in found} - {one["pid"] for one in said}
-    return {"error": f"process {min(silent)} does not answer at its endpoint"} if silent else said[0]
+    if silent:
+        return {"error": f"process {min(silent)} does not answer at its endpoint"}
+    # That of the lock, with the kernels of all: whatever ends them, ends all.
+    first = next((one for one in said if str(one["pid"]) in record("lock").split()[2:3]), said[0])
+    together = {name: sum(one[name] for one in said) for name in ("memory", "cpu")}
+    return {**first, **together, "kernels": [kernel for one in said for kernel in one["kernels"]]}
 
 
 def fail(*lines: str) -> NoReturn:
@@ -356,8 +369,18 @@ class Start:
         begun = alive = time.monotonic()
         while time.monotonic() < begun + self.seconds:
             # A process that becomes another one has no command line for a moment.
-            alive = time.monotonic() if self.processes() else alive
+            there = self.processes()
+            alive = time.monotonic() if there else alive
             said = self.said()
+            for one in there:
+                if CONFIG in one.words and not listens_at(one, *self.endpoint):
+                    self.fail(
+                        [
+                            f"The files on the node are older than your inventory: the server would listen at "
+                            f"{endpoint(one)[1]}, and not at {self.endpoint[1]}. Have them written: ansible-playbook "
+                            "site.yml"
+                        ]
+                    )
             if self.answers():
                 return
             if other := re.search(r"runs already, as process (\d+)", " ".join(said)):
