@@ -16,7 +16,9 @@ OWN = TESTBED.resolve()
 def of_a_clone(playbook: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run a playbook of the test cluster's for another folder."""
     argv = ["ansible-playbook", f"{PROJECT}/molecule/cluster/{playbook}", f"-etestbed_directory={folder}", *options]
-    around = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_STDOUT_CALLBACK": "steps"}
+    # No colours, which molecule forces.
+    around = {"ANSIBLE_STDOUT_CALLBACK": "steps", "ANSIBLE_FORCE_COLOR": "0"}
+    around["ANSIBLE_CONFIG"] = str(PROJECT / "ansible.cfg")
     return subprocess.run(
         argv, env={**os.environ, **around}, capture_output=True, text=True, timeout=seconds(60), check=False
     )

@@ -97,7 +97,8 @@ def test_module_that_does_not_load(refusal: Refusal) -> None:
 def test_no_jupyter(refusal: Refusal) -> None:
     assert refusal(cluster_modules=[]) == (
         f"There is no `jupyter` on {NODE}. Name the module that has it in cluster_modules in the cluster's inventory "
-        "file, or install it there: python3 -m pip install --user jupyterlab"
+        "file, or install it there: python3 -m venv ~/.venvs/jupyter && ~/.venvs/jupyter/bin/pip install jupyterlab && "
+        "mkdir -p ~/.local/bin && ln -s ~/.venvs/jupyter/bin/jupyter ~/.local/bin/"
     )
 
 
