@@ -22,6 +22,13 @@ def no_login(token: TokenPerson) -> Iterator[None]:
     assert token.logins() == before
 
 
+def engine(token: TokenPerson) -> float:
+    """How long ansible-core takes there for nothing, in seconds: what a run is measured by, since machines differ."""
+    begun = time.monotonic()
+    token.run("cd /tmp && /opt/ansible/bin/ansible localhost -c local -m ansible.builtin.debug")
+    return time.monotonic() - begun
+
+
 def test_the_lines_of_the_readme(token: TokenPerson) -> None:
     """Word for word, but for `make install`, which the laptop has done, and for what the test cluster has instead."""
     install, activate, copy, first, log_in, second, tunnel = readme_lines()
@@ -34,7 +41,7 @@ def test_the_lines_of_the_readme(token: TokenPerson) -> None:
 
     begun = time.monotonic()
     status, shown = token.types(f"cd project && {activate} && {first}")
-    assert time.monotonic() - begun < seconds(5)
+    assert time.monotonic() - begun < 10 * engine(token)
     assert status == 2
     assert log_in in shown
     assert log_in_first(token) in words(shown)
@@ -89,7 +96,8 @@ def test_a_dead_connection_is_noticed_and_closed(token: TokenPerson, no_login: N
     assert token.run(f"ssh -O check {token.node}").startswith("Master running")
     begun = time.monotonic()
     shown = token.site(check=False, my_user=token.account, **STAND_IN)
-    assert time.monotonic() - begun < seconds(5)
+    # After 2.5 s without an answer.
+    assert time.monotonic() - begun < seconds(2.5) + 3 * engine(token)
     assert (
         f"The connection that was open is dead, and closed now, with all that used it. {log_in_first(token)}"
     ) in words(shown)
@@ -98,10 +106,11 @@ def test_a_dead_connection_is_noticed_and_closed(token: TokenPerson, no_login: N
 
 
 def test_without_a_connection_a_run_stops_at_once(token: TokenPerson, no_login: None) -> None:
+    limit = 3 * engine(token)
     for playbook in ("site.yml", "playbooks/status.yml", *(f"playbooks/{verb}.yml" for verb in VERBS)):
         begun = time.monotonic()
         shown = token.site(playbook, check=False, my_user=token.account, **STAND_IN)
-        assert time.monotonic() - begun < seconds(2)
+        assert time.monotonic() - begun < limit
         # The table leaves out the advice in brackets.
         said = log_in_first(token).partition(" (")[0] if playbook == "playbooks/status.yml" else log_in_first(token)
         assert said in words(shown)
