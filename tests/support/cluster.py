@@ -6,6 +6,7 @@ import os
 import shlex
 import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,14 @@ def node_home(account: str) -> str:
     return node_root(
         f"cd {home} && find . -printf '%y %m %p\\n' | sort && find . -type f -exec sha256sum {{}} + | sort -k 2"
     )
+
+
+def engine() -> float:
+    """How long ansible-core takes here for nothing, in seconds: what a run is measured by, since machines differ."""
+    begun = time.monotonic()
+    argv = ["ansible", "localhost", "-c", "local", "-m", "ansible.builtin.debug"]
+    subprocess.run(argv, cwd="/", capture_output=True, timeout=seconds(60), check=True)
+    return time.monotonic() - begun
 
 
 def takes_calls(port: int) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import Laptop, node_home
+from cluster import Laptop, engine, node_home
 from patience import seconds
 
 
@@ -41,7 +41,9 @@ def refusal(laptop: Laptop) -> Iterator[Callable[..., str]]:
         begun = time.monotonic()
         env = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "JUPYTER_CLUSTER_PASSWORD": "", **(environment or {})}
         done = laptop.playbook("site.yml", *options, env=env, **variables)
-        assert time.monotonic() - begun < seconds(15)
+        took = time.monotonic() - begun
+        # Two connections that time out, 4 s each, and what the engine makes of the rest.
+        assert took < seconds(15) or took < seconds(8) + 8 * engine()
         assert done.returncode != 0, done.stdout
         report = json.loads(done.stdout[done.stdout.index("{\n") :].rsplit("}", 1)[0] + "}")
         results = [result for play in report["plays"] for task in play["tasks"] for result in task["hosts"].values()]
