@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
+import pytest
 from cluster import Laptop, node_root
 from patience import seconds
 
@@ -117,10 +118,10 @@ def test_a_screen_without_its_folder_is_named(laptop: Laptop, stopped: None) -> 
     assert len(refused.stdout.splitlines()) < 12
 
 
-def test_wrong_modes_heal(laptop: Laptop, stopped: None) -> None:
-    """Of a file that the owner could not read, and of one that everybody could."""
+@pytest.mark.parametrize("mode", ["000", "777"])
+def test_wrong_modes_heal(laptop: Laptop, stopped: None, mode: str) -> None:
     files = "launch serve.py jupyter_server_config.py password_hash server.key"
-    laptop.ssh(f"cd {laptop.node_folder} && chmod 000 {files} && chmod 777 password_hash jupyter_server_config.py")
+    laptop.ssh(f"cd {laptop.node_folder} && chmod {mode} {files}")
     healed = laptop.playbook("site.yml")
     assert healed.returncode == 0, healed.stdout
     modes = laptop.ssh(f"cd {laptop.node_folder} && stat -c %a {files}").split()

@@ -7,6 +7,7 @@ import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from cluster import Laptop, node_root
 
 
@@ -50,20 +51,17 @@ RECORDS = {
 }
 
 
-def spoil(laptop: Laptop, content: str, files: str = "lock session pid endpoint started_with") -> None:
-    """Write it into records, of now and of before."""
+def spoil(laptop: Laptop, content: str) -> None:
+    """Write it into every record, of now and of before."""
     laptop.ssh(
-        f"umask 077; cd {laptop.node_folder}/run && for file in {files}; do"
+        f"umask 077; cd {laptop.node_folder}/run && for file in lock session pid endpoint started_with; do"
         f' printf -- "{content}" >new && mv new $file; done'
     )
 
 
 def test_whatever_stands_in_the_records_the_server_is_found(laptop: Laptop, running: str) -> None:
-    """Two of them at a time."""
-    names = list(RECORDS)
-    for name, other in zip(names[::2], names[1::2], strict=True):
-        spoil(laptop, RECORDS[name])
-        spoil(laptop, RECORDS[other], "session endpoint")
+    for name, content in RECORDS.items():
+        spoil(laptop, content)
         shown = laptop.playbook("playbooks/status.yml", errors=subprocess.DEVNULL, status_format="json").stdout
         assert [one.get("pid") for one in json.loads(shown)] == [int(running)], name
     again = laptop.playbook("site.yml")
@@ -72,12 +70,15 @@ def test_whatever_stands_in_the_records_the_server_is_found(laptop: Laptop, runn
     assert laptop.servers() == [running]
 
 
-def test_whatever_stands_in_the_records_a_server_ends_and_another_starts(laptop: Laptop, running: str) -> None:
-    spoil(laptop, RECORDS["a foreign process"])
+@pytest.mark.parametrize("name", ["garbage", "a foreign process"])
+def test_whatever_stands_in_the_records_a_server_ends_and_another_starts(
+    laptop: Laptop, running: str, name: str
+) -> None:
+    spoil(laptop, RECORDS[name])
     stopped = laptop.playbook("playbooks/stop.yml")
     assert stopped.returncode == 0, stopped.stdout
     assert laptop.servers() == []
-    spoil(laptop, RECORDS["garbage"])
+    spoil(laptop, RECORDS[name])
     started = laptop.playbook("playbooks/connect.yml", my_browser=False, screen_session_start=True)
     assert started.returncode == 0, started.stdout
     assert laptop.browser().login(laptop.password)
@@ -89,11 +90,30 @@ def test_a_server_whose_folder_has_gone_is_found_and_ended(laptop: Laptop, runni
     try:
         shown = laptop.playbook("playbooks/status.yml", errors=subprocess.DEVNULL, status_format="json").stdout
         assert [one.get("pid") for one in json.loads(shown)] == [int(running)]
+        for verb in ("site.yml", "playbooks/connect.yml", "playbooks/password.yml"):
+            refused = laptop.playbook(verb, my_browser=False)
+            assert refused.returncode != 0
+            assert (
+                f"A server of yours runs on hydra08i.rzg.mpg.de (process {running}), and its folder "
+                f"{laptop.node_folder} is not there"
+            ) in " ".join(refused.stdout.split())
+        assert laptop.ssh(f"ls {laptop.node_folder} 2>&1 || true").endswith("No such file or directory\n")
         stopped = laptop.playbook("playbooks/stop.yml", screen_session_end_busy=True)
         assert stopped.returncode == 0, stopped.stdout
         assert laptop.servers() == []
     finally:
         laptop.ssh(f"rm -rf {laptop.node_folder} && mv kept {laptop.node_folder}")
+
+
+def test_a_server_whose_python_was_deleted_is_ended(laptop: Laptop, stopped: None) -> None:
+    """With its whole environment: a process of ours, by a Python that is not there any more, and no other Jupyter."""
+    config = f"--config={laptop.node_folder}/jupyter_server_config.py"
+    begin = f"setsid ./python -c 'import time; time.sleep(999)' {config} </dev/null >/dev/null 2>&1 &"
+    laptop.ssh(f"cp $(readlink -f /usr/bin/python3) python && {{ {begin} }} && sleep 1 && rm python")
+    assert laptop.server()
+    ended = laptop.playbook("playbooks/stop.yml", cluster_modules=[], screen_session_end_busy=True)
+    assert ended.returncode == 0, ended.stdout
+    assert laptop.servers() == []
 
 
 def test_a_start_by_other_files_than_the_inventory_s_is_refused(laptop: Laptop, stopped: None) -> None:
@@ -151,8 +171,9 @@ def test_a_failed_start_shows_its_own_first_error_and_no_token(laptop: Laptop, s
     assert laptop.servers() == []
 
 
-def test_stop_ends_a_server_whatever_its_certificate_is(laptop: Laptop, running: str) -> None:
-    laptop.ssh(f"cd {laptop.node_folder} && echo broken >server.crt && chmod 000 server.key && echo broken >ca.crt")
+@pytest.mark.parametrize("harm", ["echo broken >", "chmod 000 "], ids=["broken", "unreadable"])
+def test_stop_ends_a_server_whatever_its_certificate_is(laptop: Laptop, running: str, harm: str) -> None:
+    laptop.ssh(f"cd {laptop.node_folder} && for file in server.crt server.key ca.crt; do {harm}$file; done")
     stopped = laptop.playbook("playbooks/stop.yml")
     assert stopped.returncode == 0, stopped.stdout
     assert laptop.servers() == []

@@ -158,6 +158,10 @@ def test_stop_and_restart_spare_busy_kernels(laptop: Laptop, running: str, busy:
             "screen_session_end_busy=true"
         ) in words(refused.stdout)
         assert laptop.server() == running
+    # Nor does the tunnel go where no server listens yet.
+    moved = laptop.playbook("playbooks/restart.yml", cluster_endpoint="loopback")
+    assert "Kernels are busy on " in words(moved.stdout)
+    assert laptop.browser().login(laptop.password)
     told = laptop.playbook("playbooks/restart.yml", screen_session_end_busy=True)
     assert told.returncode == 0, told.stdout
     assert f"These kernels end, and what is in their memory: {busy}" in words(told.stdout)

@@ -66,6 +66,7 @@ def test_a_foreign_folder_in_its_place_is_passed_by(laptop: Laptop, stopped: Non
     finally:
         laptop.playbook("playbooks/stop.yml", screen_session_end_busy=True)
         node_root(f"rm -rf {folder}")
+    assert laptop.playbook("site.yml").returncode == 0
 
 
 def test_a_kernel_that_cannot_speak_ipc_gets_ports_by_its_name(laptop: Laptop, stopped: None) -> None:

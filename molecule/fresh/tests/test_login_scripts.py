@@ -69,10 +69,13 @@ def test_one_that_cannot_work_is_named_in_time(laptop: Laptop, writes: Writes, f
     )
 
 
-def test_one_that_prints_changes_nothing(laptop: Laptop, writes: Writes) -> None:
+@pytest.mark.parametrize(
+    "line", ["echo Welcome, argon2:all; echo Welcome >&2", "printf Welcome"], ids=["a line", "half"]
+)
+def test_one_that_prints_changes_nothing(laptop: Laptop, writes: Writes, line: str) -> None:
     """Also where a password is given, which is compared with the one on the node; and the log is the log alone."""
     assert laptop.playbook("site.yml").returncode == 0
-    writes(".bashrc", "echo Welcome, argon2:all; echo Welcome >&2")
+    writes(".bashrc", line)
     again = laptop.playbook("site.yml")
     assert "changed=0" in again.stdout, again.stdout
     assert "Welcome" not in laptop.playbook("playbooks/logs.yml", errors=subprocess.DEVNULL).stdout

@@ -58,12 +58,13 @@ def test_notebook_6_is_not_started_by_the_launcher_either(laptop: Laptop, stoppe
 
 
 def test_a_folder_to_begin_in_that_is_not_there_is_refused(laptop: Laptop, running: str) -> None:
-    for folder, verb in {"~nosuchuser/x": "playbooks/restart.yml", "/nowhere": "site.yml"}.items():
-        refused = laptop.playbook(verb, my_directory=folder)
-        assert refused.returncode != 0
-        assert (
-            f'my_directory is "{folder}", and there is no such folder on hydra08i.rzg.mpg.de. Make it there'
-        ) in " ".join(refused.stdout.split())
+    for folder in ("~nosuchuser/x", "/nowhere"):
+        for verb in ("site.yml", "playbooks/restart.yml"):
+            refused = laptop.playbook(verb, my_directory=folder)
+            assert refused.returncode != 0
+            assert (
+                f'my_directory is "{folder}", and there is no such folder on hydra08i.rzg.mpg.de. Make it there'
+            ) in " ".join(refused.stdout.split())
     assert laptop.servers() == [running]
 
 

@@ -42,8 +42,8 @@ def refusal(laptop: Laptop) -> Iterator[Callable[..., str]]:
         env = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "JUPYTER_CLUSTER_PASSWORD": "", **(environment or {})}
         done = laptop.playbook("site.yml", *options, env=env, **variables)
         took = time.monotonic() - begun
-        # Two connections that time out, 4 s each, and what the engine makes of the rest.
-        assert took < seconds(15) or took < seconds(8) + 8 * engine()
+        # Two connections that time out, 4 s each; and the rest is measured by the engine where a machine is slow.
+        assert took < seconds(12) or took < seconds(8) + 12 * engine()
         assert done.returncode != 0, done.stdout
         report = json.loads(done.stdout[done.stdout.index("{\n") :].rsplit("}", 1)[0] + "}")
         results = [result for play in report["plays"] for task in play["tasks"] for result in task["hosts"].values()]
