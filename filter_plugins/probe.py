@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -16,7 +18,7 @@ _NUMBERS = {"asked", "time", "ended", "private", "wrong_modes"}
 #: Keys whose values are yes or no.
 _YES = {"directory_exists", "place_exists", "password_set", "root_exists"}
 #: Keys whose values travel as base64, since they may have anything in them.
-_CODED = {"certificate", "ca", "root", "lock"}
+_CODED = {"certificate", "ca", "root", "lock", "password_hash"}
 
 
 def probe_facts(stdout: str, *, mark: str, node: str) -> dict[str, Any]:
@@ -48,7 +50,7 @@ def probe_facts(stdout: str, *, mark: str, node: str) -> dict[str, Any]:
         "modules_failed": [], "jupyter": "", "screen": "", "openssl": "", "place": "", "unwritable": "", "no_room": "",
         "root": "", "root_exists": True,
         "python": {}, "packages": {}, "sessions": [], "session_record": "",
-        "private": 0, "wrong_modes": 0, "digests": {}, "password_set": False,
+        "private": 0, "wrong_modes": 0, "digests": {}, "password_set": False, "password_hash": "",
         "certificate": "", "ca": "", "key_digest": "", "certificate_modes": {}, "certificate_leftovers": [],
         "lock": "", "files": "", "processes": [], "ticks": "", "endpoint_record": "", "server": {},
     }  # fmt: skip
@@ -131,9 +133,24 @@ def _endpoint(line: list[str], facts: dict[str, Any], node: str) -> dict[str, st
     return {"kind": "socket", "address": f"{facts['directory']}/run/jupyter.sock"}
 
 
+def not_of_digest(files: Mapping[str, str], digests: Mapping[str, str]) -> dict[str, str]:
+    """Choose the files that a node does not have as they shall be.
+
+    Args:
+        files: their contents, by name.
+        digests: what the node has, by name, as SHA-256 in hexadecimal.
+
+    Returns:
+        Those of the files that are missing there, or have other contents.
+    """
+    return {
+        name: text for name, text in files.items() if hashlib.sha256(text.encode()).hexdigest() != digests.get(name)
+    }
+
+
 class FilterModule:
     """Filters for the login_node role."""
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by name."""
-        return {"probe_facts": probe_facts}
+        return {"not_of_digest": not_of_digest, "probe_facts": probe_facts}

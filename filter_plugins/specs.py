@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import yaml
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+@functools.cache
 def _read(folder: str, name: str) -> dict[str, Any]:
-    content = yaml.load(Path(str(folder), name).read_text(), _LOADER)  # noqa: S506  It is a safe one.
+    content = yaml.load(Path(folder, name).read_text(), _LOADER)  # noqa: S506  It is a safe one.
     return dict(content)
 
 
@@ -26,7 +28,7 @@ def spec_options(folders: Sequence[str]) -> dict[str, Any]:
     Returns:
         The options of all entry points, as an argument spec has them, by name.
     """
-    specs = [spec for folder in folders for spec in _read(folder, "argument_specs.yml")["argument_specs"].values()]
+    specs = [spec for folder in folders for spec in _read(str(folder), "argument_specs.yml")["argument_specs"].values()]
     return {name: option for spec in specs for name, option in spec.get("options", {}).items()}
 
 
@@ -39,7 +41,7 @@ def spec_bounds(folders: Sequence[str]) -> dict[str, Any]:
     Returns:
         The bounds by the name of the option, in the order of the files.
     """
-    return {name: bound for folder in folders for name, bound in _read(folder, "bounds.yml").items()}
+    return {name: bound for folder in folders for name, bound in _read(str(folder), "bounds.yml").items()}
 
 
 class FilterModule:

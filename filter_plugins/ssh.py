@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 #: What ssh says, and what it means. The first pattern that matches counts, so the more telling ones come first. Of what
@@ -246,21 +246,148 @@ def port_holder(listing: str) -> str:
     return f"{found[1]} (process {found[2]})" if found else "another program"
 
 
-def ssh_options(listing: str) -> dict[str, str]:
-    """Read the options that ssh uses for a host.
+#: ssh_config's names for the types of host keys, as ``ssh-keygen -l`` names them.
+_HOST_KEY_ALGORITHMS = {
+    "ED25519": "ssh-ed25519",
+    "ECDSA": "ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521",
+    "RSA": "rsa-sha2-512,rsa-sha2-256",
+}
+#: A known_hosts would go before it. ssh hides what it says of a gateway, so this tells the terminal, where there is
+#: one.
+_KNOWN_HOST = (
+    '/bin/sh -c \'case $1 in NONE) exit ;; {keys}) echo "$2 $3 $4"; exit ;; esac; '
+    'say="{host} shows the host key $3 $1, which is not in cluster_host_keys: do not log in before you know why."; '
+    '{{ echo "$say" >/dev/tty; }} 2>/dev/null || echo "$say" >&2\' known_host %f %H %t %K'
+)
+
+
+def _host_key(host: str, host_keys: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the settings that accept the keys that the cluster publishes for a host, and no other."""
+    keys = [key.split() for key in host_keys.get(host, ())]
+    if not keys:
+        return []
+    types = dict.fromkeys(kind for kind, _ in keys)
+    command = _KNOWN_HOST.format(host=host, keys="|".join(digest for _, digest in keys))
+    return [
+        "# The key that the cluster publishes, and no other.",
+        "StrictHostKeyChecking yes",
+        "UserKnownHostsFile none",
+        "GlobalKnownHostsFile none",
+        "FingerprintHash sha256",
+        f"HostKeyAlgorithms {','.join(_HOST_KEY_ALGORITHMS[kind] for kind in types)}",
+        f"KnownHostsCommand {command}",
+    ]
+
+
+def _block(host: str, settings: Sequence[str]) -> str:
+    return "".join([f"Host {host}\n", *(f"    {setting}\n" for setting in settings)])
+
+
+def ssh_way_in(
+    own: Mapping[str, Mapping[str, str]],
+    *,
+    node: str,
+    gateway: str,
+    user: str,
+    control_path: str,
+    persist: str,
+    connect_timeout: int,
+    host_keys: Mapping[str, Sequence[str]],
+) -> str:
+    """Say in ssh_config's words how the way through a gateway is, beside what the user's own says of the same hosts.
 
     Args:
-        listing: what ``ssh -G HOST`` printed, a line an option: its name in small letters, a blank, its value.
+        own: of each host, the node last, what ``ssh -G`` says by the user's own configuration alone.
+        node: the login node.
+        gateway: the gateway on the way there.
+        user: the user name on all of them; ``""`` leaves it to the user's own configuration.
+        control_path: where the sockets of open connections are, as ssh_config's ``ControlPath``.
+        persist: how long a connection stays open after its last use, as ssh_config's ``ControlPersist``.
+        connect_timeout: how long a gateway may take to answer, in seconds.
+        host_keys: the keys that a host must show, where the cluster publishes them: a type and a SHA-256 fingerprint.
 
     Returns:
-        The options by name. Of one that may be there several times, such as ``identityfile``, the first. ssh leaves
-        out a proxy and a ControlPath that are not set; they are empty here.
+        A block for each host.
     """
-    options: dict[str, str] = {}
-    for line in str(listing).splitlines():
-        name, _, value = line.partition(" ")
-        options.setdefault(name, value)
-    return {"proxyjump": "", "proxycommand": "", "controlpath": ""} | options
+    ways = {host: (options["proxyjump"] + options["proxycommand"]) for host, options in own.items()}
+    text = (
+        "# Connections to these hosts share one login a hop. What your own ssh_config says of them is left out here, "
+        "and counts.\n"
+    )
+    for host, options in own.items():
+        settings = [f"User {user}"] if user else []
+        # A proxy that the gateway has too is the way out of this network, not the way to the node.
+        if host == node and ways[node] in ("", ways[gateway]):
+            settings.append(f"ProxyJump {gateway}")
+            # Of another proxy, that of the way out, which hands over what it has opened; this one does not.
+            settings += ["ProxyUseFdpass no"] if options.get("proxyusefdpass") == "yes" else []
+        settings += ["ControlMaster auto"] if options.get("controlmaster") == "false" else []
+        settings += [] if options["controlpath"] else [f'ControlPath "{control_path}"']
+        settings += [f"ControlPersist {persist}"] if options.get("controlpersist") == "no" else []
+        # The node's would run while the gateway waits for a person to answer.
+        if host != node and options.get("connecttimeout") == "none":
+            settings.append(f"ConnectTimeout {connect_timeout}")
+        if options.get("serveraliveinterval") == "0":
+            settings += ["ServerAliveInterval 15", "ServerAliveCountMax 4"]
+        text += _block(host, [*settings, *_host_key(host, host_keys)])
+    return text
+
+
+def ssh_tunnel(
+    effective: Mapping[str, str],
+    *,
+    alias: str,
+    end: str,
+    url: str,
+    listen: Sequence[str],
+    port: int,
+    address: str,
+    host_keys: Mapping[str, Sequence[str]],
+) -> str:
+    """Say in ssh_config's words what the tunnel is.
+
+    Args:
+        effective: what ``ssh -G`` says of the host where the tunnel leaves ssh.
+        alias: the tunnel's name, for ``ssh -N``.
+        end: the host where it leaves ssh.
+        url: what is at its other end.
+        listen: the addresses on this machine where it begins.
+        port: the port there.
+        address: where it leads, the path of a socket or HOST:PORT.
+        host_keys: as ``ssh_way_in`` has them.
+
+    Returns:
+        One block.
+    """
+    proxy = (
+        [f"ProxyJump {effective['proxyjump']}"]
+        if effective["proxyjump"]
+        else [f"ProxyCommand {effective['proxycommand']}"]
+        if effective["proxycommand"]
+        else []
+    )
+    return f"# ssh -N {alias}, then {url}\n" + _block(
+        alias,
+        [
+            f"HostName {end}",
+            "# As for the real name: ssh would take the first from `Host *`, and some have the real name in them.",
+            f"User {effective['user']}",
+            f"Port {effective['port']}",
+            *proxy,
+            "ControlMaster auto",
+            f'ControlPath "{effective["controlpath"]}"',
+            *_host_key(end, host_keys),
+            "# Makes ssh read the blocks of the real name too, for all the rest.",
+            "CanonicalizeHostname yes",
+            *(f"LocalForward {begin}:{port} {address}" for begin in listen),
+            "ExitOnForwardFailure yes",
+            "# A `Host *` may have these otherwise, and then nothing would be forwarded, ssh would give up, or run a",
+            "# command.",
+            "ClearAllForwardings no",
+            "Tunnel no",
+            "RemoteCommand none",
+        ],
+    )
 
 
 class FilterModule:
@@ -268,4 +395,9 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"port_holder": port_holder, "ssh_failure": ssh_failure, "ssh_options": ssh_options}
+        return {
+            "port_holder": port_holder,
+            "ssh_failure": ssh_failure,
+            "ssh_tunnel": ssh_tunnel,
+            "ssh_way_in": ssh_way_in,
+        }

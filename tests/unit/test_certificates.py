@@ -28,7 +28,8 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
-from localhost_certificate import Refused, run
+from localhost_certificate import Refused
+from localhost_certificate import sign_request as run
 from probe import probe_facts
 
 NAMES = ["localhost", "127.0.0.1", "::1"]

@@ -1,0 +1,64 @@
+"""Runs a program of this project on the login node, by one command, so that nothing of it lies there."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+#: What a login script prints comes before this.
+MARK = "jupyter-on-a-cluster-program"
+#: The program comes on standard input, with what is not for the list of processes; no file of the user's home has a
+#: module's place.
+LOADER = (
+    'import sys; sys.path[:] = [path for path in sys.path if path not in ("", ".")]; import json; '
+    f'print("\\n{MARK}", flush=True); sent = json.load(sys.stdin); sys.argv[1:] = sent["argv"]; '
+    'exec(compile(sent["program"], "<jupyter-on-a-cluster>", "exec"), '
+    '{"__name__": "__main__", "DATA": sent["data"]})'
+)
+
+
+def after_mark(printed: str) -> str | None:
+    """Return what the program itself has printed; nothing where it was not even begun."""
+    _, mark, said = printed.replace("\r\n", "\n").rpartition(f"\n{MARK}\n")
+    return said if mark else None
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types.
+    """The task ``on_node``."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run it with the Python that the probe has found."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        if self._task.check_mode:
+            return {**result, "skipped": True, "msg": "nothing is run on the node in check mode"}
+        known, given = task_vars or {}, self._task.args
+        python = known["login_node_facts"]["python"].get("path", "")
+        if not python:
+            raise AnsibleActionFail("There is no Python on the node to run this with.")
+        secrets = {
+            name: f"{self._templar.template(known[variable])}\n"
+            for name, variable in given.get("secrets", {}).items()
+            if variable in known
+        }
+        sent = {
+            "program": Path(given["program"]).read_text(),
+            "argv": [str(word) for word in given["argv"]],
+            "data": {**given.get("data", {}), "secrets": secrets},
+        }
+        done = self._low_level_execute_command(
+            f"{shlex.quote(python)} -c {shlex.quote(LOADER)}", in_data=json.dumps(sent).encode(), sudoable=False
+        )
+        said = after_mark(done["stdout"])
+        failed = done["rc"] != 0 or said is None
+        text = said if said is not None else f"Python did not begin on the node. It printed: {done['stdout'].strip()}"
+        result |= {"rc": done["rc"] or int(failed), "stdout": text.strip(), "stderr": done["stderr"], "failed": failed}
+        if not failed and (printed := re.match(r"(?:[a-z.]+\t)?(\{.*)", text)):
+            found = json.loads(printed[1])
+            result |= {"said": found, "changed": bool(found.get("changed")), "diff": found.pop("diff", [])}
+        return result

@@ -1,0 +1,201 @@
+"""Looks at what this machine's ssh makes of gateway and login node, and at which of its shared connections are open."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+#: ssh logs in by itself where a connection ends while it is asked, even to end it; and with `ControlMaster yes` it does
+#: not ask any.
+NO_LOGIN = ("-o", "ProxyCommand=false", "-o", "BatchMode=yes", "-o", "ControlMaster=no")
+
+#: What a command needs, by the names of `ssh -G`: a session, in the foreground, with an input.
+NEEDED = {
+    "sessiontype": "SessionType=default",
+    "forkafterauthentication": "ForkAfterAuthentication=no",
+    "stdinnull": "StdinNull=no",
+}
+
+#: How long ssh may take to read its configuration, which may run programs of the user's, in seconds.
+READING = 10.0
+#: How long an open connection takes to answer where all is well, in seconds.
+AT_ONCE = 0.3
+
+
+def options_in(listing: str) -> dict[str, str]:
+    """Read the options that ssh uses for a host.
+
+    Args:
+        listing: what ``ssh -G HOST`` printed, a line an option: its name in small letters, a blank, its value.
+
+    Returns:
+        The options by name. Of one that may be there several times, such as ``identityfile``, the first. ssh leaves
+        out a proxy and a ControlPath that are not set; they are empty here.
+    """
+    options: dict[str, str] = {}
+    for line in listing.splitlines():
+        name, _, value = line.partition(" ")
+        options.setdefault(name, value)
+    return {"proxyjump": "", "proxycommand": "", "controlpath": ""} | options
+
+
+def _is_open(state: Future[str]) -> bool:
+    try:
+        return state.result(AT_ONCE) == "open"
+    except (OSError, TimeoutError):
+        return False
+
+
+@dataclass(frozen=True)
+class Ssh:
+    """This machine's ssh, with the user's configuration."""
+
+    #: The program and the options that choose the configuration.
+    command: Sequence[str]
+    #: The user's ssh_config, and the line in it that includes ours.
+    config: Path
+    include: str
+    #: Whether ssh reads the system's configuration behind it.
+    system: bool
+    #: How long a host may take to answer, in seconds.
+    patience: float
+
+    def look(self, node: str, gateway: str, gateways: Sequence[str], close: bool, pinned: bool) -> dict[str, Any]:
+        """Ask for everything at the same time; close what is dead afterwards, one after the other.
+
+        Args:
+            node: the login node, by its name.
+            gateway: the gateway on the way there.
+            gateways: all gateways of the cluster.
+            close: close connections that are dead, unless the node's own is open.
+            pinned: ask for the version, too.
+
+        Returns:
+            As ``DOCUMENTATION`` has it.
+        """
+        hosts = list(dict.fromkeys([*gateways, node]))
+        with tempfile.NamedTemporaryFile("w", prefix="ssh_config-") as without, ThreadPoolExecutor(16) as pool:
+            without.write(self._without_ours())
+            without.flush()
+            own = {host: pool.submit(self._ask, "-F", without.name, "-G", host) for host in hosts}
+            now = {host: pool.submit(self._run, *self.command, "-G", host) for host in dict.fromkeys([node, gateway])}
+            states = {node: pool.submit(self._state, node)}
+            # Where the node's connection is open, the gateway's answers by it; else both have their time at once.
+            if not _is_open(states[node]):
+                states[gateway] = pool.submit(self._state, gateway)
+            version = pool.submit(self._version) if pinned else None
+            found: dict[str, Any] = {
+                "problem": "", "version": "", "mistake": "", "options": [],
+                "states": dict.fromkeys(states, "closed"), "own": dict.fromkeys(hosts, options_in("")),
+                "now": dict.fromkeys(now, options_in("")),
+            }  # fmt: skip
+            try:
+                found["states"] = {host: state.result() for host, state in states.items()}
+                found["own"] = {host: options_in(listing.result().stdout) for host, listing in own.items()}
+                found["now"] = {host: options_in(listing.result().stdout) for host, listing in now.items()}
+                found["version"] = version.result() if version else ""
+                understood = now[node].result()
+                found["options"] = self._needed(understood)
+                if not re.search(r"^hostname ", understood.stdout, re.MULTILINE):
+                    found["mistake"] = (understood.stderr.splitlines() or ["it says nothing"])[0]
+                if own_path := found["own"][node]["controlpath"]:
+                    # Newer OpenSSH mixes the jump host into %C, and Ansible goes without one where only the user can
+                    # log in.
+                    moved = self._ask("-F", without.name, "-o", "ProxyJump=another", "-G", node)
+                    if options_in(moved.stdout)["controlpath"] != own_path:
+                        found["own"][node]["controlpath"] = ""
+            except (OSError, subprocess.TimeoutExpired) as error:
+                found["problem"] = str(error)
+        for host in found["states"]:
+            if close and found["states"][node] != "open" and found["states"][host] == "dead":
+                self._close(host)
+        return found
+
+    def _without_ours(self) -> str:
+        """Return what the user's own configuration says; with -F, ssh would leave the system's out."""
+        with contextlib.suppress(OSError):
+            lines = self.config.read_text(errors="surrogateescape").splitlines()
+            text = "\n".join(line for line in lines if self.include not in line)
+            return f"{text}\n{self._system()}"
+        return self._system()
+
+    def _system(self) -> str:
+        return "\nMatch all\nInclude /etc/ssh/ssh_config\n" if self.system else ""
+
+    def _run(self, *arguments: str, seconds: float = READING) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            arguments, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="surrogateescape",
+            timeout=seconds, check=False,
+        )  # fmt: skip
+
+    def _ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self._run(self.command[0], *arguments)
+
+    def _version(self) -> str:
+        said = self._ask("-V").stderr
+        found = re.search(r"OpenSSH_(\d+[.]\d+)", said)
+        return found[1] if found else said.strip()
+
+    def _state(self, host: str) -> str:
+        """Ask one host for something that it refuses: a connection to a port where nobody listens.
+
+        `ssh -O check` only asks whether the process is there, which on a dead network it is for a minute yet. This
+        needs no session, which may be all in use, and starts no shell, which may take its time. And this ssh cannot log
+        in: without an open connection, its way to the host is a program that fails.
+        """
+        try:
+            asked = self._run(
+                *self.command, *NO_LOGIN, "-o", "LogLevel=ERROR", "-W", "localhost:1", host, seconds=self.patience
+            )
+        except subprocess.TimeoutExpired:
+            return "dead"
+        return "open" if asked.returncode == 0 or "orwarding" in asked.stderr else "closed"
+
+    def _close(self, host: str) -> None:
+        """Close a dead one, which may have ended in between, or stand still itself."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._run(*self.command, *NO_LOGIN, "-O", "exit", host, seconds=self.patience)
+
+    @staticmethod
+    def _needed(asked: subprocess.CompletedProcess[str]) -> list[str]:
+        """Return the options that a command needs, where the user's configuration has others.
+
+        An older ssh does not know them, and so does not list them.
+        """
+        found = options_in(asked.stdout)
+        if "fork into background" in asked.stderr:
+            # ssh shows nothing then: it has no command that it could leave there.
+            found["forkafterauthentication"] = "yes"
+        usual = {name: option.partition("=")[2] for name, option in NEEDED.items()}
+        return [option for name, option in NEEDED.items() if found.get(name, usual[name]) != usual[name]]
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types.
+    """The task ``ssh_look``."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Look, in the process of the task: it starts ssh, and no other Python."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        given: Callable[[str], Any] = self._task.args.__getitem__
+        try:
+            ssh = Ssh(
+                given("ssh"), Path(given("config")), given("include"), bool(given("system")), float(given("patience"))
+            )
+            found = ssh.look(
+                given("node"), given("gateway"), given("gateways"), bool(given("close")), bool(given("pinned"))
+            )
+        except KeyError as missing:
+            raise AnsibleError(f"ssh_look needs {missing}.") from missing
+        return {**result, **found, "changed": False}
