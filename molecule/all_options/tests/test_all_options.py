@@ -35,8 +35,9 @@ def test_no_option_is_forgotten() -> None:
     elsewhere = {
         "ssh_tunnel_aliases",
         "screen_session_endpoint",
+        "screen_session_outdated",
+        "screen_session_state",
         "tls_cert_renew",
-        *(f"{path.name}_state" for path in (PROJECT / "roles").iterdir()),
     }
     for role in ("ssh_tunnel", "login_node", "jupyter_config", "tls_cert", "screen_session"):
         defaults = yaml.safe_load((PROJECT / "roles" / role / "defaults" / "main.yml").read_text())
