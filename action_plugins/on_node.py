@@ -55,10 +55,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types.
             f"{shlex.quote(python)} -c {shlex.quote(LOADER)}", in_data=json.dumps(sent).encode(), sudoable=False
         )
         said = after_mark(done["stdout"])
-        failed = done["rc"] != 0 or said is None
+        rc = done["rc"] if said is not None else done["rc"] or 1
         text = said if said is not None else f"Python did not begin on the node. It printed: {done['stdout'].strip()}"
-        result |= {"rc": done["rc"] or int(failed), "stdout": text.strip(), "stderr": done["stderr"], "failed": failed}
-        if not failed and (printed := re.match(r"(?:[a-z.]+\t)?(\{.*)", text)):
+        result |= {"rc": rc, "stdout": text.strip(), "stderr": done["stderr"], "changed": False}
+        if rc not in given.get("accepts", [0]):
+            why = result["stdout"] or result["stderr"].strip()
+            return {**result, "failed": True, "msg": str(given.get("problem", "{said}")).replace("{said}", why)}
+        if printed := re.match(r"(?:[a-z.]+\t)?(\{.*)", text):
             found = json.loads(printed[1])
             result |= {"said": found, "changed": bool(found.get("changed")), "diff": found.pop("diff", [])}
         return result

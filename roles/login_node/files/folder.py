@@ -1,7 +1,7 @@
 """Write and remove what is in the project's folder on the node: COMMAND FOLDER, and DATA beside it.
 
     write    files, secrets: {NAME: CONTENT}, programs: [NAME], check, diff; makes the folder private, and what is in it
-    request  openssl: a new key and a request for its certificate, in a set of their own
+    request  openssl, leftovers: a new key and a request for its certificate, in a set of their own, and no other set
     place    openssl, set, certificate, authority: puts that set in its place
     remove   names: takes these away
 
@@ -150,6 +150,7 @@ def openssl(*arguments: str, data: str = "") -> str:
 def request() -> None:
     """Make a key, which is born private, and a request for its certificate, in a folder of their own."""
     os.umask(0o077)
+    clear(DATA["leftovers"])
     made = tempfile.mkdtemp(prefix="tls.", dir=FOLDER)
     try:
         key = os.path.join(made, "server.key")
@@ -187,10 +188,10 @@ def place() -> None:
     print(json.dumps({}))
 
 
-def remove() -> None:
-    """Take away what is named, a folder with all that is in it."""
+def clear(names: list[str]) -> list[str]:
+    """Take away what is named, a folder with all that is in it; return what was there."""
     gone = []
-    for path in (os.path.join(FOLDER, name) for name in DATA["names"]):
+    for path in (os.path.join(FOLDER, name) for name in names):
         if os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path)
         elif os.path.lexists(path):
@@ -198,7 +199,12 @@ def remove() -> None:
         else:
             continue
         gone.append(path)
-    print(json.dumps({"changed": gone}))
+    return gone
+
+
+def remove() -> None:
+    """Take away what is named, and say what was there."""
+    print(json.dumps({"changed": clear(DATA["names"])}))
 
 
 if __name__ == "__main__":
