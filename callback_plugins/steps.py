@@ -166,7 +166,7 @@ def _unframed(error: str, name: str) -> str:
 
 def _name(task: Any) -> str:
     """Return the sentence, without the role and the file that it stands in."""
-    return str(task.get_name().rpartition(" | ")[2]).strip()
+    return str(task.name or task.get_name()).rpartition(" | ")[2].strip()
 
 
 def _lines(message: Any) -> str:
