@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 from cluster import NODE, Laptop, node_home, takes_calls
+from counts import count
 
 
 def laptop_home(laptop: Laptop) -> dict[str, tuple[int, bytes]]:
@@ -55,9 +56,11 @@ def test_check_mode_on_a_laptop_that_knows_another_cluster(laptop: Laptop) -> No
         shutil.rmtree(laptop.folder)
 
 
-def test_absent_leaves_no_trace(laptop: Laptop) -> None:
+def test_a_first_run_does_little_and_absent_leaves_no_trace(laptop: Laptop) -> None:
     node, here, alias = node_home("leaver"), laptop_home(laptop), foreign(laptop)
-    assert laptop.playbook("site.yml").returncode == 0
+    first_run = count(laptop, "site.yml")
+    assert first_run.tasks <= 40
+    assert len(first_run.commands) <= 5, first_run.commands
     assert laptop.browser().login(laptop.password)
     assert foreign(laptop) == alias
 
