@@ -29,7 +29,7 @@ NEEDED = {
 #: How long ssh may take to read its configuration, which may run programs of the user's, in seconds.
 READING = 10.0
 #: How long an open connection takes to answer where all is well, in seconds.
-AT_ONCE = 0.3
+AT_ONCE = 0.1
 
 
 def options_in(listing: str) -> dict[str, str]:
@@ -89,10 +89,10 @@ class Ssh:
             without.flush()
             own = {host: pool.submit(self._ask, "-F", without.name, "-G", host) for host in hosts}
             now = {host: pool.submit(self._run, *self.command, "-G", host) for host in dict.fromkeys([node, gateway])}
-            states = {node: pool.submit(self._state, node)}
+            states = {node: pool.submit(self._state, node, self.patience)}
             # Where the node's connection is open, the gateway's answers by it; else both have their time at once.
             if not _is_open(states[node]):
-                states[gateway] = pool.submit(self._state, gateway)
+                states[gateway] = pool.submit(self._state, gateway, self.patience - AT_ONCE)
             version = pool.submit(self._version) if pinned else None
             found: dict[str, Any] = {
                 "problem": "", "version": "", "mistake": "", "options": [],
@@ -146,7 +146,7 @@ class Ssh:
         found = re.search(r"OpenSSH_(\d+[.]\d+)", said)
         return found[1] if found else said.strip()
 
-    def _state(self, host: str) -> str:
+    def _state(self, host: str, patience: float) -> str:
         """Ask one host for something that it refuses: a connection to a port where nobody listens.
 
         `ssh -O check` only asks whether the process is there, which on a dead network it is for a minute yet. This
@@ -155,7 +155,7 @@ class Ssh:
         """
         try:
             asked = self._run(
-                *self.command, *NO_LOGIN, "-o", "LogLevel=ERROR", "-W", "localhost:1", host, seconds=self.patience
+                *self.command, *NO_LOGIN, "-o", "LogLevel=ERROR", "-W", "localhost:1", host, seconds=patience
             )
         except subprocess.TimeoutExpired:
             return "dead"
