@@ -3,13 +3,14 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install demo demo-down test lint unit docs lock clean
 
-# The Python that makes .venv, 3.11 or newer: make PYTHON=python3.13 ...
+# The Python that makes the environments, 3.11 or newer: make PYTHON=python3.13 ...
 PYTHON ?= python3
 
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Users have .venv. All else here runs in .venv-test, which has the same, and the tools of demo and tests.
+export PATH := $(CURDIR)/.venv-test/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 # Not ~/.ansible: nothing of the person's is touched.
-export ANSIBLE_HOME := $(CURDIR)/.venv/ansible
+export ANSIBLE_HOME := $(CURDIR)/.venv-test/ansible
 
 # The cluster of containers that the demo runs on, and where all its files are.
 DEMO := -e testbed_name=demo -e testbed_directory='$(CURDIR)/.demo'
@@ -17,17 +18,27 @@ DEMO := -e testbed_name=demo -e testbed_directory='$(CURDIR)/.demo'
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
-install: .venv/installed ## Install the Python tools into .venv
+install: .venv/installed ## Install what the playbooks need into .venv
 
 .venv/installed: requirements.txt
+.venv/installed: TAKES := some seconds
+.venv-test/installed: requirements-test.txt
+.venv-test/installed: TAKES := a minute or two, 500 MB
+
+.venv/installed .venv-test/installed:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo 'Python 3.11 or newer is needed, and $(PYTHON) is older or missing: make PYTHON=/path/to/python3.13 $(MAKECMDGOALS)'; exit 1; }
-	@echo 'Installing the Python tools into .venv (a minute the first time) ...'
-	@$(PYTHON) -m venv --clear .venv || { echo 'That needs the venv module: apt-get install python3-venv'; exit 1; }
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@echo "Making $(@D) with $$($(PYTHON) -V) ..."
+	@$(PYTHON) -m venv --clear $(@D) || { echo 'That needs the venv module: apt-get install python3-venv'; exit 1; }
+	@echo 'Installing into it what $< has ($(TAKES)) ...'
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r $< \
+	  2>$(@D)/pip.log || { cat $(@D)/pip.log >&2; exit 1; }
+	@# On all cores, and without what nobody runs: pip itself would take a minute for the hundred collections.
+	@$(@D)/bin/python -m compileall -qq -j 0 -x 'site-packages/ansible_(test|collections)/' $(@D)/lib || true
 	@touch $@
+	@echo 'Done. To use it: . $(@D)/bin/activate'
 
-demo: .venv/installed ## Show it all on a cluster of containers, on this machine alone
+demo: .venv-test/installed ## Show it all on a cluster of containers, on this machine alone
 	@molecule/cluster/prepare
 	@echo 'Bringing up gate and hydra08i as containers (some minutes the first time, to build their image) ...'
 	@ansible-playbook molecule/cluster/up.yml $(DEMO)
@@ -36,27 +47,32 @@ demo: .venv/installed ## Show it all on a cluster of containers, on this machine
 	@echo
 	@echo 'The password is in .demo/password. To take it all away: make demo-down'
 
-demo-down: .venv/installed ## Take away the demo's containers, networks, processes and files
+demo-down: .venv-test/installed ## Take away the demo's containers, networks, processes and files
 	@ansible-playbook molecule/cluster/down.yml $(DEMO)
 
-test: .venv/installed ## Run all tests, as CI does
+test: .venv-test/installed ## Run all tests, as CI does
 	@molecule/cluster/prepare
 	@tests/run
 
-lint: .venv/installed ## Check style and types
+lint: .venv-test/installed ## Check style and types
 	@tests/run lint
 
-unit: .venv/installed ## Test the filters
+unit: .venv-test/installed ## Test the filters
 	@tests/run unit
 
-docs: .venv/installed ## Render docs/variables.md from the roles' specs
-	@.venv/bin/python tests/support/variables.py
+docs: .venv-test/installed ## Render docs/variables.md from the roles' specs
+	@.venv-test/bin/python tests/support/variables.py
 
-lock: ## Renew requirements.txt from pyproject.toml, and that of the newest ansible-core (needs uv)
-	uv pip compile --universal --generate-hashes --all-extras --no-header --upgrade pyproject.toml -o requirements.txt
+lock: ## Renew each requirements*.txt from pyproject.toml, and that of the newest ansible-core (needs uv)
+	uv pip compile --universal --generate-hashes --no-header --upgrade --all-extras pyproject.toml \
+	  -o requirements-test.txt
+	@# What users have is what was tested: the versions are those of the first.
+	uv pip compile --universal --generate-hashes --no-header --upgrade -c requirements-test.txt pyproject.toml \
+	  -o requirements.txt
 	cd molecule/cluster/image && uv pip compile --universal --python-version 3.13 --generate-hashes --no-header \
 	  --upgrade requirements-core-2.22.in -o requirements-core-2.22.txt
 
-clean: demo-down ## Take away .venv too, and the images, but for those that another clone's containers use
-	@podman image prune --all --force --filter label=jupyter-on-a-cluster >/dev/null
-	@rm -rf .venv
+# Nothing is installed only to be taken away.
+clean: $(if $(wildcard .demo .venv-test/installed),demo-down) ## Take away .venv*, too, and the images that no other clone uses
+	@! type -P podman >/dev/null || podman image prune --all --force --filter label=jupyter-on-a-cluster >/dev/null
+	@rm -rf .venv .venv-test
