@@ -20,6 +20,11 @@ from ansible.plugins.action import ActionBase
 VALIDATION = 20
 
 
+def _lines(text: str) -> list[str]:
+    """Return the lines with their ends, which are where ssh and shells see them; Python's splitlines sees more."""
+    return re.findall(r"[^\n]*\n|[^\n]+\Z", text)
+
+
 def with_block(text: str, name: str, managed: str, block: str) -> str:
     """Return a text with a block of ours between two lines that name it, at its end where there was none.
 
@@ -33,12 +38,13 @@ def with_block(text: str, name: str, managed: str, block: str) -> str:
         The text with the block, and all else as it was.
     """
     begin, end = (f"# {mark} {name}. {managed}" for mark in ("BEGIN", "END"))
-    lines = text.splitlines(keepends=True)
+    lines = _lines(text)
     bare = [line.rstrip("\r\n") for line in lines]
-    new = [f"{begin}\n", *block.splitlines(keepends=True), f"{end}\n"] if block else []
+    new = [f"{begin}\n", *_lines(block), f"{end}\n"] if block else []
     if begin in bare and end in bare[bare.index(begin) :]:
-        first = bare.index(begin)
-        last = bare.index(end, first)
+        last = bare.index(end, bare.index(begin))
+        # The nearest one: a line that has lost its other half begins nothing.
+        first = max(number for number in range(last) if bare[number] == begin)
         return "".join([*lines[:first], *new, *lines[last + 1 :]])
     if not new:
         return text
@@ -48,7 +54,8 @@ def with_block(text: str, name: str, managed: str, block: str) -> str:
 def with_first_line(text: str, line: str, present: bool) -> str:
     """Return a text that begins with a line, or that has it nowhere."""
     if present:
-        return text if line in text.splitlines() else f"{line}\n{text}"
+        there = line in [one.rstrip("\r\n") for one in _lines(text)]
+        return text if there else f"{line}\n{text}"
     return re.sub(rf"(?m)^{re.escape(line)}\r?\n", "", text)
 
 
@@ -68,9 +75,10 @@ class Files:
             return
         self.changed.append(str(path))
         if not self.check:
-            for above in reversed([path, *path.parents]):
+            for above in reversed(path.parents):
                 if not above.exists():
                     above.mkdir(0o700)
+            path.mkdir(0o700)
 
     def write(self, path: Path, text: str, old: str, validate: Sequence[str] = (), mode: int = 0o600) -> None:
         """Write a file whole, or not at all; one that is there keeps its mode, and a link stays one."""

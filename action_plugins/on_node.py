@@ -55,7 +55,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types.
             f"{shlex.quote(python)} -c {shlex.quote(LOADER)}", in_data=json.dumps(sent).encode(), sudoable=False
         )
         said = after_mark(done["stdout"])
-        rc = done["rc"] if said is not None else done["rc"] or 1
+        # An exit status of a login script is none of the program's.
+        rc = done["rc"] if said is not None else -1
         text = said if said is not None else f"Python did not begin on the node. It printed: {done['stdout'].strip()}"
         result |= {"rc": rc, "stdout": text.strip(), "stderr": done["stderr"], "changed": False}
         if rc not in given.get("accepts", [0]):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 #: ssh logs in by itself where a connection ends while it is asked, even to end it; and with `ControlMaster yes` it does
@@ -84,15 +85,18 @@ class Ssh:
             As ``DOCUMENTATION`` has it.
         """
         hosts = list(dict.fromkeys([*gateways, node]))
-        with tempfile.NamedTemporaryFile("w", prefix="ssh_config-") as without, ThreadPoolExecutor(16) as pool:
+        with (
+            tempfile.NamedTemporaryFile("w", prefix="ssh_config-", errors="surrogateescape") as without,
+            ThreadPoolExecutor(16) as pool,
+        ):
             without.write(self._without_ours())
             without.flush()
             own = {host: pool.submit(self._ask, "-F", without.name, "-G", host) for host in hosts}
             now = {host: pool.submit(self._run, *self.command, "-G", host) for host in dict.fromkeys([node, gateway])}
-            states = {node: pool.submit(self._state, node, self.patience)}
+            states = {node: pool.submit(self._state, node)}
             # Where the node's connection is open, the gateway's answers by it; else both have their time at once.
             if not _is_open(states[node]):
-                states[gateway] = pool.submit(self._state, gateway, self.patience - AT_ONCE)
+                states[gateway] = pool.submit(self._state, gateway)
             version = pool.submit(self._version) if pinned else None
             found: dict[str, Any] = {
                 "problem": "", "version": "", "mistake": "", "options": [],
@@ -124,7 +128,7 @@ class Ssh:
     def _without_ours(self) -> str:
         """Return what the user's own configuration says; with -F, ssh would leave the system's out."""
         with contextlib.suppress(OSError):
-            lines = self.config.read_text(errors="surrogateescape").splitlines()
+            lines = self.config.read_text(errors="surrogateescape").split("\n")
             text = "\n".join(line for line in lines if self.include not in line)
             return f"{text}\n{self._system()}"
         return self._system()
@@ -146,7 +150,7 @@ class Ssh:
         found = re.search(r"OpenSSH_(\d+[.]\d+)", said)
         return found[1] if found else said.strip()
 
-    def _state(self, host: str, patience: float) -> str:
+    def _state(self, host: str) -> str:
         """Ask one host for something that it refuses: a connection to a port where nobody listens.
 
         `ssh -O check` only asks whether the process is there, which on a dead network it is for a minute yet. This
@@ -155,7 +159,7 @@ class Ssh:
         """
         try:
             asked = self._run(
-                *self.command, *NO_LOGIN, "-o", "LogLevel=ERROR", "-W", "localhost:1", host, seconds=patience
+                *self.command, *NO_LOGIN, "-o", "LogLevel=ERROR", "-W", "localhost:1", host, seconds=self.patience
             )
         except subprocess.TimeoutExpired:
             return "dead"
@@ -191,10 +195,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types.
         given: Callable[[str], Any] = self._task.args.__getitem__
         try:
             ssh = Ssh(
-                given("ssh"), Path(given("config")), given("include"), bool(given("system")), float(given("patience"))
+                given("ssh"),
+                Path(given("config")),
+                given("include"),
+                boolean(given("system")),
+                float(given("patience")),
             )
             found = ssh.look(
-                given("node"), given("gateway"), given("gateways"), bool(given("close")), bool(given("pinned"))
+                given("node"), given("gateway"), given("gateways"), boolean(given("close")), boolean(given("pinned"))
             )
         except KeyError as missing:
             raise AnsibleError(f"ssh_look needs {missing}.") from missing

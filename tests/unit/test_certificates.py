@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import fcntl
 import hashlib
 import ipaddress
@@ -12,7 +13,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import localhost_certificate
 import pytest
 from certificates import authorities_in, certificate_state
 from cryptography import x509
@@ -28,8 +31,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
-from localhost_certificate import Refused
-from localhost_certificate import sign_request as run
+from localhost_certificate import ActionModule, Refused, sign_request
 from probe import probe_facts
 
 NAMES = ["localhost", "127.0.0.1", "::1"]
@@ -103,26 +105,27 @@ class Machine:
     def here(self, now: float = NOW, there: float = NOW) -> dict[str, dict[str, str]]:
         return authorities_in(str(self.folder), names=NAMES, margin=30, time_there=int(there), now=now)
 
-    def sign(self, now: float = NOW, there: float = NOW, **told: Any) -> dict[str, Any]:
-        """Sign as the role does."""
+    def told(self, now: float = NOW, there: float = NOW, **told: Any) -> dict[str, Any]:
+        """What the role tells the task."""
         here = self.here(now, there)
         own = here.get("ca.crt", {"digest": "", "certificate": "", "problem": ""})
         usable = [file["certificate"] for file in [own, *here.values()] if file["certificate"] and not file["problem"]]
-        return run(
-            {
-                "folder": str(self.folder),
-                "request": request(self.node_key),
-                "names": NAMES,
-                "days": 365,
-                "authority_days": 3650,
-                "time_there": int(there),
-                "authorities": usable,
-                "digest": own["digest"],
-                "problem": own["problem"],
-                **told,
-            },
-            now,
-        )
+        return {
+            "folder": str(self.folder),
+            "request": request(self.node_key),
+            "names": NAMES,
+            "days": 365,
+            "authority_days": 3650,
+            "time_there": int(there),
+            "authorities": usable,
+            "digest": own["digest"],
+            "problem": own["problem"],
+            **told,
+        }
+
+    def sign(self, now: float = NOW, there: float = NOW, **told: Any) -> dict[str, Any]:
+        """Sign as the role does."""
+        return sign_request(self.told(now, there, **told), now)
 
     def facts(self, signed: dict[str, Any], there: float = NOW) -> dict[str, Any]:
         """What the probe would say of the whole set."""
@@ -605,3 +608,56 @@ def test_two_runs_at_the_same_time_make_one_authority(machine: Machine) -> None:
 
 def test_authorities_of_a_folder_that_is_not_there(tmp_path: Path) -> None:
     assert authorities_in(str(tmp_path / "none"), names=NAMES, margin=30, time_there=NOW) == {}
+
+
+# The task.
+
+
+def run(told: dict[str, Any]) -> dict[str, Any]:
+    """Run the task, as Ansible does."""
+    task = mock.MagicMock(args=told, async_val=0, check_mode=False)
+    return dict(ActionModule(task, *[mock.MagicMock()] * 5).run(task_vars={}))
+
+
+def test_the_task_signs_by_the_clock_of_this_machine_whatever_form_a_number_has(machine: Machine) -> None:
+    now = datetime.now(UTC).timestamp()
+    told = machine.told(now, now, days="30", authority_days="60", time_there=str(int(now)))
+    found = run(told)
+    assert found["changed"] is True
+    assert read(found["authority"]) == read((machine.folder / "ca.crt").read_text())
+    assert abs(read(found["certificate"]).not_valid_after_utc.timestamp() - now - 30 * DAY) < DAY
+    assert abs(read(found["authority"]).not_valid_after_utc.timestamp() - now - 60 * DAY) < DAY
+
+
+def test_the_task_says_in_one_line_what_is_refused(machine: Machine) -> None:
+    now = datetime.now(UTC).timestamp()
+    found = run(machine.told(now, now, request=""))
+    assert (found["failed"], found["msg"]) == (
+        True,
+        "The request that the node has made is damaged. Run this again.",
+    )
+    assert "certificate" not in found
+
+
+def test_the_task_says_in_one_line_why_it_cannot_write(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime.now(UTC).timestamp()
+    told = machine.told(now, now)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(machine.folder / "ca.key.next"))
+    monkeypatch.setattr(localhost_certificate, "_write", mock.Mock(side_effect=full))
+    found = run(told)
+    assert found["failed"] is True
+    assert found["msg"].startswith(f"The authority in {machine.folder} cannot be used: ")
+    assert "No space left on device" in found["msg"]
+    assert "\n" not in found["msg"]
+    # Neither can a file be a folder.
+    monkeypatch.undo()
+    found = run({**told, "folder": str(Path(__file__) / "ca")})
+    assert "Not a directory" in found["msg"]
+
+
+def test_the_key_never_leaves_its_folder(machine: Machine) -> None:
+    now = datetime.now(UTC).timestamp()
+    found = run(machine.told(now, now))
+    assert "PRIVATE" not in str(found)
+    assert (machine.folder / "ca.key").stat().st_mode & 0o777 == 0o600
+    assert machine.folder.stat().st_mode & 0o777 == 0o700

@@ -1,7 +1,10 @@
-"""Specs, defaults, the table of variables and the sample inventories are one truth."""
+"""Specs, defaults, plugins, the table of variables and the sample inventories are one truth; a role keeps to itself."""
 
 from __future__ import annotations
 
+import copy
+import importlib
+import inspect
 import re
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,11 @@ ROLES = sorted(path.name for path in (PROJECT / "roles").iterdir())
 FREE = {"cluster_host_keys", "ssh_tunnel_host_keys"}
 # What the play tells a role; the role has no default for it.
 TOLD = {"ssh_tunnel_endpoint", "screen_session_endpoint"}
+BLOCKS = ("block", "rescue", "always")
+PLAYBOOKS = PROJECT / "playbooks"
+#: All files with tasks.
+STEPS = sorted([*PROJECT.glob("roles/*/tasks/*.yml"), *PLAYBOOKS.glob("*.yml"), *PLAYBOOKS.glob("tasks/*.yml")])
+STEPS.append(PROJECT / "site.yml")
 KINDS: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "int": (int,),
@@ -108,36 +116,98 @@ def test_the_table_of_variables_is_rendered_from_the_specs() -> None:
     assert (PROJECT / "docs" / "variables.md").read_text() == render(), "run `make docs`"
 
 
+def test_what_a_role_does_is_chosen_by_its_tasks() -> None:
+    """And not by an option with which each run would walk past all that it does not do."""
+    states = {name for role in ROLES for name in options(role) if name.endswith("_state")}
+    assert states == {"screen_session_state"}
+
+
+#: What is a secret, by the name of the variable, the filter, or the file; a message may name the option.
+SECRET = re.compile(
+    r"\b(__jupyter_config_(hash|new|stored|first|second)|jupyter_config_password)\b|\{\{[^}]*\bmy_password\b"
+    r"|jupyter_password_hash|/password_hash|privatekey:"
+)
+#: The node's is in what the probe says only then.
+ASKED = "{{ login_node_ask_hash | bool }}"
+
+
+def shows_a_secret(task: dict[str, Any]) -> bool:
+    """Whether a secret is among a task's arguments, or it asks for one; `on_node` gets it by its name."""
+    own = copy.deepcopy({key: value for key, value in task.items() if key not in ("name", "when", "vars", *BLOCKS)})
+    if "on_node" in own and all(re.fullmatch(r"\w+", name) for name in own["on_node"].get("secrets", {}).values()):
+        own["on_node"] = {key: value for key, value in own["on_node"].items() if key != "secrets"}
+    # Ansible shows the condition, and not its values.
+    own.get("ansible.builtin.assert", {}).pop("that", None)
+    return bool(SECRET.search(yaml.safe_dump(own, width=10_000))) or any("pause" in key for key in own)
+
+
+@pytest.mark.parametrize(
+    ("task", "shows"),
+    [
+        ({"ansible.builtin.copy": {"content": "{{ __jupyter_config_hash }}\n"}}, True),
+        ({"ansible.builtin.copy": {"content": "x", "dest": "/f/password_hash"}}, True),
+        ({"ansible.builtin.set_fact": {"x": "{{ __jupyter_config_new | jupyter_password_hash }}"}}, True),
+        ({"ansible.builtin.debug": {"msg": "{{ jupyter_config_password }}"}}, True),
+        ({"ansible.builtin.pause": {"prompt": "A password?"}}, True),
+        (
+            {"on_node": {"data": {"hash": "{{ __jupyter_config_hash }}"}, "secrets": {"x": "__jupyter_config_hash"}}},
+            True,
+        ),
+        ({"on_node": {"secrets": {"password_hash": "{{ __jupyter_config_hash }}"}}}, True),
+        ({"on_node": {"secrets": {"password_hash": "__jupyter_config_hash"}, "argv": ["write"]}}, False),
+        ({"on_node": {"argv": ["{{ __jupyter_config_hash }}"]}}, True),
+        ({"other": {"secrets": {"password_hash": "__jupyter_config_hash"}}}, True),
+        ({"ansible.builtin.debug": {"var": "__jupyter_config_hash"}}, True),
+        ({"ansible.builtin.debug": {"msg": "x"}, "when": "__jupyter_config_hash is defined"}, False),
+        ({"ansible.builtin.debug": {"var": "__jupyter_config_hash_form"}}, False),
+        ({"ansible.builtin.debug": {"var": "jupyter_config_password_changed"}}, False),
+        ({"ansible.builtin.assert": {"that": "__jupyter_config_first == 'x'", "fail_msg": "Set my_password."}}, False),
+        ({"ansible.builtin.assert": {"that": "x", "fail_msg": "It is {{ my_password }}."}}, True),
+    ],
+)
+def test_a_task_that_shows_a_secret_is_known(task: dict[str, Any], shows: bool) -> None:
+    assert shows_a_secret(task) == shows
+
+
 def test_every_secret_is_out_of_logs_and_diffs() -> None:
-    """A task that has a password or its hash among its arguments is `no_log`."""
-    secret = (
-        "__jupyter_config_hash }}",
-        "jupyter_password_hash",
-        "__jupyter_config_new",
-        "/password_hash",
-        "privatekey:",
-    )
-    for path in (PROJECT / "roles").glob("*/tasks/*.yml"):
-        for task in tasks(load(path)):
-            text = yaml.safe_dump(
-                {key: value for key, value in task.items() if key not in ("block", "when", "vars", "rescue", "always")}
-            )
-            if any(word in text for word in secret) or "pause" in str(list(task)):
+    """A task that has a password or its hash among its arguments is `no_log`; else it has the variable's name alone."""
+    found = 0
+    for path in STEPS:
+        for task in tasks_of(path):
+            probed = re.findall(r"\w+", f"{task.get('register')} {task.get('ansible.builtin.set_fact')}")
+            if shows_a_secret(task):
                 assert task.get("no_log") is True, f"{path}: {task.get('name')}"
+            elif "__login_node_probe" in probed:
+                assert task.get("no_log") == ASKED, f"{path}: {task.get('name')}"
+            else:
+                continue
+            found += 1
+    # Both questions, the hash, and both tasks of the probe.
+    assert found == 5
+
+
+def test_a_program_on_the_node_gets_what_it_knows_in_one_way() -> None:
+    """Its arguments are in the list of processes, its data and its secrets are not; and each program is one of ours."""
+    programs = set()
+    for path in STEPS:
+        for task in tasks_of(path):
+            if "on_node" in task:
+                programs.add(task["on_node"]["program"].rpartition("/")[2])
+                assert "delegate_to" not in task, path
+    assert programs == {"folder.py", "server.py"}
 
 
 def test_no_refusal_comes_from_a_loop() -> None:
     """It would be one of several, and what is wrong with an item is kept in another place by each ansible-core."""
-    for path in [*(PROJECT / "roles").glob("*/tasks/*.yml"), *(PROJECT / "playbooks").glob("*.yml")]:
-        listed = load(path)
-        for task in tasks(listed[0].get("tasks", []) if "hosts" in listed[0] else listed):
+    for path in STEPS:
+        for task in tasks_of(path):
             if {"ansible.builtin.assert", "ansible.builtin.fail"} & set(task):
                 assert "loop" not in task, f"{path}: {task['name']}"
 
 
 def test_no_name_ends_before_a_line_break() -> None:
     """Python's `$` matches before one at the end, so that it would be let through with the name."""
-    for path in [*(PROJECT / "roles").glob("*/tasks/*.yml"), *(PROJECT / "playbooks").glob("*.yml")]:
+    for path in [*STEPS, *(PROJECT / "roles").glob("*/vars/*.yml")]:
         assert not re.search(r"match\('[^']*\$'", path.read_text()), path
     for path in (PROJECT / "roles").glob("*/meta/bounds.yml"):
         for name, bound in load(path).items():
@@ -145,8 +215,117 @@ def test_no_name_ends_before_a_line_break() -> None:
             assert not any(re.search(r"(?<!\\|\[)[$]\Z", form) for form in forms), name
 
 
+#: What names another's private variables today, and shall not become more.
+LEFT = {
+    "group_vars/all.yml": {"__ssh_tunnel_seen"},
+    "playbooks/connect.yml": {"__ssh_tunnel_url"},
+    "playbooks/logs.yml": {"__ssh_tunnel_command_options", "__ssh_tunnel_ssh"},
+    "playbooks/status.yml": {"__ssh_tunnel_answers"},
+    "playbooks/tasks/closing_message.yml": {"__ssh_tunnel_alias", "__ssh_tunnel_ssh", "__ssh_tunnel_url"},
+    "playbooks/tasks/removal_list.yml": {
+        "__ssh_tunnel_alias", "__ssh_tunnel_file", "__ssh_tunnel_include", "__ssh_tunnel_known",
+        "__ssh_tunnel_user_file", "__ssh_tunnel_user_lines", "__tls_cert_ca_folder",
+    },
+    "roles/jupyter_config/templates/launch.j2": {"__login_node_after_modules"},
+}  # fmt: skip
+
+
+def test_a_role_s_private_variables_are_its_own() -> None:
+    found: dict[str, set[str]] = {}
+    folders = ["roles", "playbooks", "group_vars", "inventory", "action_plugins", "filter_plugins", "callback_plugins"]
+    files = [
+        path for folder in folders for path in (PROJECT / folder).rglob("*") if path.suffix in (".yml", ".j2", ".py")
+    ]
+    for path in [PROJECT / "site.yml", *files]:
+        place = path.relative_to(PROJECT)
+        own = place.parts[1] if place.parts[0] == "roles" else ""
+        names = re.findall(rf"\b__({'|'.join(ROLES)})_(\w+)", path.read_text())
+        if others := {f"__{role}_{name}" for role, name in names if role != own}:
+            found[str(place)] = others
+    assert found == LEFT
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_s_variables_are_read(role: str) -> None:
+    """What nothing reads any more would only look as if it counted."""
+    files = [*(PROJECT / "roles").rglob("*.*"), *(PROJECT / "playbooks").rglob("*.yml"), PROJECT / "site.yml"]
+    files += [*(PROJECT / "group_vars").glob("*.yml"), *(PROJECT / "molecule").rglob("*.yml")]
+    texts = [path.read_text() for path in files if path.suffix in (".yml", ".j2")]
+    # One that says the values of those of another role, whatever they are.
+    named = {f"{one}_refused" for one in ROLES}
+    for name in set(load(PROJECT / "roles" / role / "vars" / "main.yml") or {}) - named:
+        count = sum(len(re.findall(rf"\b{name}\b", text)) for text in texts)
+        assert count > 1, f"nothing reads {name}"
+
+
+ACTIONS = sorted((PROJECT / "action_plugins").glob("*.py"))
+
+
+def documentation(path: Path) -> dict[str, Any]:
+    return dict(load(path.with_suffix(".yml"))["DOCUMENTATION"])
+
+
+@pytest.mark.parametrize("path", ACTIONS, ids=lambda path: path.stem)
+def test_every_action_is_documented(path: Path) -> None:
+    """Where `ansible-doc` finds it, and what is said there is what is read."""
+    said = documentation(path)
+    assert said["module"] == path.stem
+    assert said["short_description"]
+    assert said["description"]
+    source = path.read_text()
+    for name, option in said["options"].items():
+        assert option["type"] in {*KINDS, "path"}, name
+        assert option["type"] != "list" or "elements" in option, name
+        assert str(option["description"]).endswith("."), name
+        assert f'"{name}"' in source, f"{path.name} does not read {name}"
+    read = re.findall(r"(?:\bgiven|\bargs)(?:[.]get)?[\[(]\"(\w+)\"", source)
+    assert set(read) <= set(said["options"])
+
+
+@pytest.mark.parametrize("path", ACTIONS, ids=lambda path: path.stem)
+def test_every_action_is_told_what_it_takes(path: Path) -> None:
+    known = documentation(path)["options"]
+    required = {name for name, option in known.items() if option.get("required")}
+    told = [task[path.stem] for step in STEPS for task in tasks_of(step) if path.stem in task]
+    assert told, f"no task uses {path.stem}"
+    for arguments in told:
+        assert required <= set(arguments) <= set(known)
+
+
+def test_no_documentation_is_left_of_an_action() -> None:
+    assert {path.stem for path in (PROJECT / "action_plugins").glob("*.yml")} == {path.stem for path in ACTIONS}
+
+
+def test_every_filter_is_documented() -> None:
+    filters: dict[str, Any] = {}
+    for path in sorted((PROJECT / "filter_plugins").glob("*.py")):
+        filters |= importlib.import_module(path.stem).FilterModule().filters()
+    documents = {path.stem: load(path)["DOCUMENTATION"] for path in (PROJECT / "filter_plugins").glob("*.yml")}
+    assert set(documents) == set(filters)
+    for name, said in documents.items():
+        parameters = inspect.signature(filters[name]).parameters.values()
+        assert said["name"] == name
+        assert set(said["options"]) - {"_input"} == {one.name for one in list(parameters)[1:]}, name
+        for one in list(parameters)[1:]:
+            assert bool(said["options"][one.name].get("required")) == (one.default is inspect.Parameter.empty), one.name
+
+
+def test_each_playbook_finds_roles_plugins_and_variables_from_any_directory() -> None:
+    for name in ("roles", "filter_plugins", "action_plugins", "group_vars"):
+        link = PROJECT / "playbooks" / name
+        assert link.is_symlink()
+        assert link.resolve() == PROJECT / name
+
+
+def tasks_of(path: Path) -> list[dict[str, Any]]:
+    """All tasks of a file, those in blocks, too."""
+    listed = load(path)
+    plays = [play for play in listed if "hosts" in play]
+    return tasks([task for play in plays for task in play.get("tasks", [])] if plays else listed)
+
+
 def tasks(listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found = []
     for task in listed:
-        found += [task, *tasks(task.get("block", []))]
+        found += [task, *tasks([inner for key in BLOCKS for inner in task.get(key, [])])]
     return found

@@ -1,9 +1,13 @@
-"""The filters that read what others print."""
+"""The filters that read what others print, and those that say what others read."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
+import shlex
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from missing_libraries import missing_libraries
 from misspelled import misspelled
-from probe import probe_facts
-from ssh import port_holder, ssh_failure, ssh_options
+from patience import seconds
+from probe import not_of_digest, probe_facts
+from shell_aliases import shell_aliases
+from ssh import port_holder, ssh_failure, ssh_tunnel, ssh_way_in
+from ssh_look import options_in
 from status import _COLUMNS, status_of, status_table
 
 MARK = "the-mark"
@@ -213,15 +220,277 @@ def test_ssh_failure_names_another_gateway() -> None:
     assert "another" not in ssh_failure(said, node="N", gateway="A", log_in="ssh N")
 
 
-def test_ssh_options_keeps_the_first_of_many() -> None:
-    assert ssh_options("user me\nidentityfile ~/.ssh/a\nidentityfile ~/.ssh/b\nhostname h\n") == {
-        "user": "me",
-        "identityfile": "~/.ssh/a",
-        "hostname": "h",
-        "proxyjump": "",
-        "proxycommand": "",
-        "controlpath": "",
-    }
+class Laptop:
+    """What the real ssh makes of the person's own configuration, with the texts of ours before it."""
+
+    def __init__(self, folder: Path, config: str) -> None:
+        self.file, self.config, self.ours = folder / "config", config, ""
+
+    def ssh(self, host: str) -> dict[str, Any]:
+        """The options that ssh uses for a host; it sends nothing."""
+        self.file.write_text(self.ours + self.config)
+        done = subprocess.run(
+            ["ssh", "-G", "-F", self.file, "--", host], capture_output=True, text=True, timeout=seconds(10), check=True
+        )
+        forwards = re.findall(r"^localforward (.*)$", done.stdout, re.MULTILINE)
+        return {**options_in(done.stdout), "localforward": forwards}
+
+    def with_way_in(self, **changed: Any) -> Laptop:
+        """As the role ssh_tunnel has it written."""
+        given = {
+            "node": "node", "gateway": "gate", "user": "jane", "control_path": "/ours/%r@%h:%p", "persist": "8h",
+            "connect_timeout": 4, "host_keys": {}, "gateways": ["gate"], **changed,
+        }  # fmt: skip
+        own = {host: self.ssh(host) for host in [*given.pop("gateways"), given["node"]]}
+        self.ours = ssh_way_in(own, **given)
+        return self
+
+    def with_tunnel(self, **changed: Any) -> Laptop:
+        """And the tunnel's."""
+        given = {
+            "alias": "jupyter-hydra", "end": "node", "url": "https://localhost:9876", "listen": ["127.0.0.1", "[::1]"],
+            "port": 9876, "address": "/home/jane/run/jupyter.sock", "host_keys": {}, **changed,
+        }  # fmt: skip
+        self.ours += ssh_tunnel(self.ssh(given["end"]), **given)
+        return self
+
+
+SOCKET = "/home/jane/run/jupyter.sock"
+#: Of the node and the gateway, what a login by them needs, where nobody has said anything.
+NODE_ALONE = {
+    "hostname": "node", "user": "jane", "proxyjump": "gate", "proxycommand": "", "controlmaster": "auto",
+    "controlpath": "/ours/jane@node:22", "controlpersist": "28800", "connecttimeout": "none",
+    "serveraliveinterval": "15", "serveralivecountmax": "4", "proxyusefdpass": "no", "stricthostkeychecking": "ask",
+}  # fmt: skip
+GATE_ALONE = {
+    **NODE_ALONE, "hostname": "gate", "proxyjump": "", "controlpath": "/ours/jane@gate:22", "connecttimeout": "4",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("config", "node", "gate"),
+    [
+        ("", {}, {}),
+        ("Host *\n User bob\n", {}, {}),
+        # The person's own way to the node, by whatever it is.
+        ("Host node\n ProxyJump bastion\n", {"proxyjump": "bastion"}, {}),
+        ("Host node\n ProxyJump gate,bastion\n", {"proxyjump": "gate,bastion"}, {}),
+        ("Host node\n ProxyCommand via %h\n", {"proxyjump": "", "proxycommand": "via %h"}, {}),
+        (
+            "Host node\n ProxyCommand via %h\n ProxyUseFdpass yes\n",
+            {"proxyjump": "", "proxycommand": "via %h", "proxyusefdpass": "yes"},
+            {},
+        ),
+        ("Host node\n ProxyJump bastion\nHost *\n ProxyJump out\n", {"proxyjump": "bastion"}, {"proxyjump": "out"}),
+        # The way out of this network, which is of all.
+        ("Host *\n ProxyCommand out %h\n", {}, {"proxycommand": "out %h"}),
+        ("Host *\n ProxyJump out\n", {}, {"proxyjump": "out"}),
+        (
+            "Host *\n ProxyCommand out %h\n ProxyUseFdpass yes\n",
+            {"proxyusefdpass": "no"},
+            {"proxycommand": "out %h", "proxyusefdpass": "yes"},
+        ),
+        ("Host gate\n ProxyJump out\n", {}, {"proxyjump": "out"}),
+        ("Host gate\n HostName gate.example.org\n", {}, {"hostname": "gate.example.org", "controlpath": None}),
+        ("Host *\n ControlMaster no\n", {}, {}),
+        ("Host node\n ControlMaster ask\n", {"controlmaster": "ask"}, {}),
+        ("Host gate\n ControlMaster yes\n", {}, {"controlmaster": "true"}),
+        ("Host *\n ControlPath none\n", {}, {}),
+        ("Host *\n ControlPath /own/%h\n", {"controlpath": "/own/node"}, {"controlpath": "/own/gate"}),
+        ("Host gate\n ControlPath /own/%h\n", {}, {"controlpath": "/own/gate"}),
+        ("Host *\n ControlPersist no\n", {}, {}),
+        ("Host *\n ControlPersist 5m\n", {"controlpersist": "300"}, {"controlpersist": "300"}),
+        ("Host node\n ControlPersist yes\n", {"controlpersist": "yes"}, {}),
+        ("Host *\n ConnectTimeout 60\n", {"connecttimeout": "60"}, {"connecttimeout": "60"}),
+        ("Host *\n ServerAliveCountMax 9\n", {}, {}),
+        (
+            "Host *\n ServerAliveInterval 60\n ServerAliveCountMax 9\n",
+            {"serveraliveinterval": "60", "serveralivecountmax": "9"},
+            {"serveraliveinterval": "60", "serveralivecountmax": "9"},
+        ),
+    ],
+)
+def test_the_way_in_is_what_the_person_s_own_leaves_out(
+    tmp_path: Path, config: str, node: dict[str, str], gate: dict[str, str | None]
+) -> None:
+    laptop = Laptop(tmp_path, config).with_way_in()
+    for host, expected in (("node", {**NODE_ALONE, **node}), ("gate", {**GATE_ALONE, **gate})):
+        found = laptop.ssh(host)
+        assert {name: found[name] for name, value in expected.items() if value is not None} == {
+            name: value for name, value in expected.items() if value is not None
+        }
+
+
+def test_without_a_name_of_ours_the_person_s_own_stays(tmp_path: Path) -> None:
+    config = "Host node\n User bob\nHost *\n User eve\n"
+    laptop = Laptop(tmp_path, config).with_way_in(user="")
+    assert [laptop.ssh(host)["user"] for host in ("node", "gate")] == ["bob", "eve"]
+    laptop = Laptop(tmp_path, config).with_way_in(user="jane")
+    assert [laptop.ssh(host)["user"] for host in ("node", "gate")] == ["jane", "jane"]
+
+
+def test_of_several_gateways_one_is_on_the_way_and_each_shares_its_connections(tmp_path: Path) -> None:
+    laptop = Laptop(tmp_path, "").with_way_in(gateway="second", gateways=["first", "second", "third"])
+    assert laptop.ssh("node")["proxyjump"] == "second"
+    for gateway in ("first", "second", "third"):
+        found = laptop.ssh(gateway)
+        assert (found["proxyjump"], found["controlpath"]) == ("", f"/ours/jane@{gateway}:22")
+
+
+def test_a_proxy_of_another_gateway_is_not_taken_for_that_of_the_one_on_the_way(tmp_path: Path) -> None:
+    config = "Host first node\n ProxyJump out\n"
+    laptop = Laptop(tmp_path, config).with_way_in(gateway="second", gateways=["first", "second"])
+    assert laptop.ssh("node")["proxyjump"] == "out"
+
+
+def test_a_host_that_is_not_ours_is_as_before(tmp_path: Path) -> None:
+    laptop = Laptop(tmp_path, "Host *\n User bob\n")
+    before = {host: laptop.ssh(host) for host in ("other", "nodes", "node.example.org", "jupyter-viper")}
+    keys = {"node": [f"ED25519 {FINGERPRINT}"]}
+    laptop.with_way_in(host_keys=keys).with_tunnel(host_keys=keys)
+    assert {host: laptop.ssh(host) for host in before} == before
+
+
+def test_where_ssh_says_nothing_of_an_option_it_is_not_set(tmp_path: Path) -> None:
+    """An older one does not know it."""
+    own = {host: options_in("hostname h\n") for host in ("gate", "node")}
+    text = ssh_way_in(
+        own, node="node", gateway="gate", user="", control_path="/c", persist="8h", connect_timeout=4, host_keys={}
+    )
+    assert text.splitlines()[1:] == [
+        "Host gate",
+        '    ControlPath "/c"',
+        "Host node",
+        "    ProxyJump gate",
+        '    ControlPath "/c"',
+    ]
+
+
+FINGERPRINT = "SHA256:" + "Ab1+/" * 8 + "xyz"
+ANOTHER = FINGERPRINT.replace("xyz", "abc")
+
+
+@pytest.mark.parametrize(
+    ("keys", "algorithms"),
+    [
+        ([f"ED25519 {FINGERPRINT}"], "ssh-ed25519"),
+        ([f"ECDSA {FINGERPRINT}"], "ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521"),
+        (
+            [f"RSA {FINGERPRINT}", f"ED25519 {ANOTHER}", f"RSA {ANOTHER}"],
+            "rsa-sha2-512,rsa-sha2-256,ssh-ed25519",
+        ),
+    ],
+)
+@pytest.mark.parametrize("host", ["gate", "node", "jupyter-hydra"])
+def test_a_host_that_is_pinned_shows_one_of_its_keys_or_nothing_is_sent(
+    tmp_path: Path, keys: list[str], algorithms: str, host: str
+) -> None:
+    pinned = {"node" if host == "jupyter-hydra" else host: keys}
+    own = "Host *\n StrictHostKeyChecking no\n UserKnownHostsFile ~/.ssh/mine\n HostKeyAlgorithms ssh-rsa\n"
+    laptop = Laptop(tmp_path, own).with_way_in(host_keys=pinned).with_tunnel(host_keys=pinned)
+    found = laptop.ssh(host)
+    expected = {
+        "stricthostkeychecking": "true", "userknownhostsfile": "none", "globalknownhostsfile": "none",
+        "fingerprinthash": "SHA256", "hostkeyalgorithms": algorithms,
+    }  # fmt: skip
+    assert {name: found[name] for name in expected} == expected
+    name = "node" if host == "jupyter-hydra" else host
+    for fingerprint in (FINGERPRINT, ANOTHER, "SHA256:other", "NONE", "*", ""):
+        known = _known(found["knownhostscommand"], fingerprint)
+        if any(fingerprint == key.split()[1] for key in keys):
+            assert known == (f"{name} ssh-ed25519 AAAA", "")
+        elif fingerprint == "NONE":
+            assert known == ("", "")
+        else:
+            assert known[0] == ""
+            assert known[1].startswith(
+                f"{name} shows the host key ssh-ed25519 {fingerprint}, which is not in cluster_h"
+            )
+    if host != "jupyter-hydra":
+        other = laptop.ssh("gate" if host == "node" else "node")
+        assert other["stricthostkeychecking"] == "false"
+        assert "knownhostscommand" not in other
+
+
+def _known(command: str, fingerprint: str) -> tuple[str, str]:
+    """Run what ssh runs for the key that a host shows; where there is no terminal."""
+    shown = {"%f": fingerprint, "%t": "ssh-ed25519", "%K": "AAAA"}
+    words = shlex.split(command)
+    # %H is the name that ssh looks for.
+    name = re.search(r'say="(\S+) shows', command)
+    assert name
+    done = subprocess.run(
+        [{**shown, "%H": name[1]}.get(word, word) for word in words],
+        capture_output=True, text=True, timeout=seconds(10), check=False, start_new_session=True,
+    )  # fmt: skip
+    return done.stdout.strip(), done.stderr.strip()
+
+
+def test_a_host_without_keys_is_left_to_the_person_s_known_hosts(tmp_path: Path) -> None:
+    laptop = Laptop(tmp_path, "").with_way_in(host_keys={"node": [], "elsewhere": [f"RSA {FINGERPRINT}"]})
+    assert "KnownHostsCommand" not in laptop.ours
+
+
+TUNNEL_ALONE = {
+    "hostname": "node", "user": "jane", "port": "22", "proxyjump": "gate", "proxycommand": "", "controlmaster": "auto",
+    "controlpath": "/ours/jane@node:22", "exitonforwardfailure": "yes", "clearallforwardings": "no", "tunnel": "false",
+    "canonicalizehostname": "true", "localforward": [f"[127.0.0.1]:9876 {SOCKET}", f"[::1]:9876 {SOCKET}"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("config", "told", "expected"),
+    [
+        ("", {}, {}),
+        # As for the real name, whatever `Host *` has; else it would be another connection, which needs a login.
+        ("Host node\n Port 2222\nHost *\n Port 7\n", {}, {"port": "2222", "controlpath": "/ours/jane@node:2222"}),
+        (
+            "Host node\n ProxyJump bastion\nHost *\n ProxyJump out\n",
+            {},
+            {"proxyjump": "bastion"},
+        ),
+        ("Host node\n ProxyCommand via %h\n", {}, {"proxyjump": "", "proxycommand": "via %h"}),
+        ("Host node\n ControlPath /own/%h\nHost *\n ControlPath /all/%n\n", {}, {"controlpath": "/own/node"}),
+        ("Host *\n ControlMaster no\n", {}, {}),
+        # What would keep it from what it is for.
+        ("Host *\n ClearAllForwardings yes\n ExitOnForwardFailure no\n Tunnel yes\n", {}, {}),
+        ("Host *\n RemoteCommand true\n", {}, {"remotecommand": None}),
+        # Forwardings of the person's own stay, behind it.
+        (
+            "Host node\n LocalForward 5000 localhost:5000\n",
+            {},
+            {"localforward": [*TUNNEL_ALONE["localforward"], "5000 [localhost]:5000"]},
+        ),
+        ("", {"listen": ["127.0.0.1"]}, {"localforward": [f"[127.0.0.1]:9876 {SOCKET}"]}),
+        (
+            "",
+            {"address": "127.0.0.1:8888", "port": 9999},
+            {"localforward": ["[127.0.0.1]:9999 [127.0.0.1]:8888", "[::1]:9999 [127.0.0.1]:8888"]},
+        ),
+        (
+            "",
+            {"end": "gate", "address": "node:8888", "listen": ["127.0.0.1"]},
+            {
+                "hostname": "gate", "proxyjump": "", "controlpath": "/ours/jane@gate:22",
+                "localforward": ["[127.0.0.1]:9876 [node]:8888"],
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_the_tunnel_is_a_way_by_the_connection_of_the_real_name(
+    tmp_path: Path, config: str, told: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    found = Laptop(tmp_path, config).with_way_in().with_tunnel(**told).ssh("jupyter-hydra")
+    wanted = {**TUNNEL_ALONE, **expected}
+    assert {name: found.get(name) for name in wanted} == wanted
+
+
+def test_the_tunnel_s_block_says_how_it_is_used(tmp_path: Path) -> None:
+    text = Laptop(tmp_path, "").with_tunnel().ours
+    assert text.startswith("# ssh -N jupyter-hydra, then https://localhost:9876\nHost jupyter-hydra\n")
+    # One block, whose end is the end of its lines.
+    assert len(re.findall(r"^\S", text, re.MULTILINE)) == 2
+    assert text.endswith("\n")
 
 
 @pytest.mark.parametrize(
@@ -332,3 +601,112 @@ def test_the_true_difference_is_never_outside(ahead: int, way: float, modules: f
     low, high = (int(number) for number in re.findall(r"\d+", "0 " + clock_difference(facts))[-2:])
     assert low <= abs(ahead) <= high
     assert ("behind" in clock_difference(facts)) <= (ahead < 0)
+
+
+@pytest.mark.parametrize(
+    ("digests", "chosen"),
+    [
+        ({}, ["launch", "config.py", "empty"]),
+        ({"launch": "x", "config.py": "é"}, ["empty"]),
+        ({"launch": "x", "config.py": "é", "empty": ""}, []),
+        ({"launch": "é", "config.py": "é", "empty": "", "of the user's": "z"}, ["launch"]),
+    ],
+)
+def test_what_the_node_has_otherwise_is_chosen(digests: dict[str, str], chosen: list[str]) -> None:
+    files = {"launch": "x", "config.py": "é", "empty": ""}
+    there = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in digests.items()}
+    assert not_of_digest(files, there) == {name: files[name] for name in chosen}
+    assert list(not_of_digest(files, there)) == chosen
+
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+def short_forms(folder: Path, *wanted: str, **changed: Any) -> dict[str, list[Any]]:
+    given = {
+        "starts": {shell: f"/home/jane/.{shell}rc" for shell in SHELLS}, "folder": str(folder), "cluster": "hydra",
+        "alias": "jupyter-hydra", "project": "/home/jane/jupyter", "program": "/opt/bin/ansible-playbook",
+        "options": ["-i", "inventory/hydra.yml", "-l", "hydra"], **changed,
+    }  # fmt: skip
+    return shell_aliases(wanted, **given)
+
+
+def test_short_forms_are_written_where_they_are_wanted_and_taken_away_where_they_are(tmp_path: Path) -> None:
+    assert short_forms(tmp_path) == {"blocks": [], "first_lines": [], "absent_if_empty": []}
+    (tmp_path / "aliases.zsh").touch()
+    plan = short_forms(tmp_path, "bash")
+    assert [(block["path"], block["name"], bool(block["text"])) for block in plan["blocks"]] == [
+        (f"{tmp_path}/aliases.bash", "hydra", True),
+        (f"{tmp_path}/aliases.zsh", "hydra", False),
+    ]
+    assert plan["first_lines"] == [
+        {
+            "path": f"/home/jane/.{shell}rc",
+            "line": f"[ ! -r {tmp_path}/aliases.{shell} ] || . {tmp_path}/aliases.{shell}",
+            "source": f"{tmp_path}/aliases.{shell}",
+        }
+        for shell in ("bash", "zsh")
+    ]
+    # What is empty then; ours before the start file, which reads it.
+    assert plan["absent_if_empty"] == [
+        f"{tmp_path}/aliases.bash", "/home/jane/.bashrc", f"{tmp_path}/aliases.zsh", "/home/jane/.zshrc",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("jupyter-hydra", ["playbooks/connect.yml"]),
+        ("jupyter-hydra status", ["playbooks/status.yml"]),
+        ("jupyter-hydra logs -e logs_lines=3 -e 'a b'", ["playbooks/logs.yml", "-e", "logs_lines=3", "-e", "a b"]),
+    ],
+)
+@pytest.mark.parametrize("shell", ["bash", "dash"])
+@pytest.mark.parametrize("folder", ["plain", "it's 50% $HOME & `x`; {y}"])
+def test_a_short_form_runs_the_playbook_of_its_verb_where_the_project_is(
+    tmp_path: Path, shell: str, folder: str, typed: str, words: list[str]
+) -> None:
+    project = tmp_path / folder
+    project.mkdir()
+    program = project / "ansible-playbook"
+    program.write_text("#!/bin/sh\npwd\nprintf '%s\\n' \"$@\"\n")
+    program.chmod(0o755)
+    plan = short_forms(project, "bash", project=str(project), program=str(program), options=["-i", folder, 7])
+    # The shell dash takes no dash in a function's name.
+    script = f"{plan['first_lines'][0]['line']}\n{typed}\npwd\n".replace("jupyter-hydra", "jupyter")
+    text = plan["blocks"][0]["text"].replace("jupyter-hydra", "jupyter")
+    (project / "aliases.bash").write_text(text)
+    done = subprocess.run(
+        [shell, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=seconds(10), check=True
+    )
+    assert done.stdout.splitlines() == [str(project), *words[:1], "-i", folder, "7", *words[1:], str(tmp_path)]
+    assert done.stderr == ""
+
+
+def test_a_dash_in_a_short_form_is_a_name_to_bash(tmp_path: Path) -> None:
+    text = short_forms(tmp_path, "bash", project="/", program="echo")["blocks"][0]["text"]
+    done = subprocess.run(
+        ["bash", "-c", f"{text}\njupyter-hydra"], capture_output=True, text=True, timeout=seconds(10), check=True
+    )
+    assert done.stdout == "playbooks/connect.yml -i inventory/hydra.yml -l hydra\n"
+
+
+def test_a_start_file_that_has_the_line_still_works_when_ours_has_gone(tmp_path: Path) -> None:
+    line = short_forms(tmp_path / "it's gone", "bash")["first_lines"][0]["line"]
+    done = subprocess.run(
+        ["bash", "-ec", f"{line}\necho on"], capture_output=True, text=True, timeout=seconds(10), check=True
+    )
+    assert (done.stdout, done.stderr) == ("on\n", "")
+
+
+def test_a_short_form_of_fish_has_the_same_words(tmp_path: Path) -> None:
+    plan = short_forms(tmp_path, "fish", project="/it's here")
+    assert plan["first_lines"][0]["line"] == f"test -r {tmp_path}/aliases.fish; and source {tmp_path}/aliases.fish"
+    text = plan["blocks"][0]["text"]
+    assert "function jupyter-hydra\n" in text
+    (last,) = [line for line in text.splitlines() if line.startswith("    sh -c")]
+    # What fish puts in for its variables, a POSIX shell would, too.
+    assert shlex.split(last) == [
+        "sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", "/it's here", "/opt/bin/ansible-playbook",
+        "playbooks/$verb.yml", "-i", "inventory/hydra.yml", "-l", "hydra", "$argv",
+    ]  # fmt: skip

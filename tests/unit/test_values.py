@@ -37,9 +37,27 @@ FACTS = {
     "place": "/tmp/jupyter-cluster-2001", "root": "/home/jane", "root_exists": True, "unwritable": "",
     "digests": {}, "password_set": True, "certificate": "", "ca": "", "key_digest": "", "server": {},
 }  # fmt: skip
-ENDPOINT = {"host": NODE, "kind": "socket", "address": "/home/jane/run/jupyter.sock"}
+ENDPOINT = {"host": "{{ inventory_hostname }}", "kind": "socket", "address": "/home/jane/run/jupyter.sock"}
 # What ssh says of a host of which the person's own ssh_config says nothing.
-NOTHING_SAID = "controlmaster false\ncontrolpersist no\nconnecttimeout none\nserveraliveinterval 0\nproxyusefdpass no\n"
+NOTHING_SAID = {
+    "controlmaster": "false", "controlpersist": "no", "connecttimeout": "none", "serveraliveinterval": "0",
+    "proxyusefdpass": "no", "proxyjump": "", "proxycommand": "", "controlpath": "",
+}  # fmt: skip
+# And with ours.
+SAID_WITH_OURS = {
+    "hostname": NODE, "user": "jane", "port": "22", "proxyjump": "gate.example.org", "proxycommand": "",
+    "controlmaster": "auto", "controlpath": "/home/jane/cm/x", "proxyusefdpass": "no",
+}  # fmt: skip
+# What ssh_look has seen, of hosts whose names are options, too.
+SEEN = {
+    "states": "{{ dict([[inventory_hostname, 'open']]) }}",
+    "own": "{{ dict((ssh_tunnel_gateways + [inventory_hostname]) | product([nothing_said])) }}",
+    "now": "{{ dict([inventory_hostname, ssh_tunnel_gateway] | product([said_with_ours])) }}",
+    "options": [], "version": "9.9", "mistake": "", "problem": "",
+}  # fmt: skip
+KEY = f"ED25519 SHA256:{'x' * 43}"
+# What somebody has set, beside the option that a test is about: the least that there is.
+SET = ("cluster_name", "cluster_gateway", "cluster_port", "inventory_hostname")
 
 # Texts that mean something to ssh, a shell, Python, Jinja, a path or a terminal.
 HOSTILE = (
@@ -116,45 +134,45 @@ def world() -> dict[str, Any]:
         "ansible_playbook_python": "/opt/bin/python", "ansible_inventory_sources": ["inventory/hydra.yml"],
         "ansible_search_path": [str(PROJECT / "roles" / role) for role in ROLES],
         "cluster_name": "hydra", "cluster_gateway": "gate.example.org", "cluster_port": 9876,
-        "ssh_tunnel_ca": "/home/jane/ca.crt", "login_node_facts": FACTS,
-        "__ssh_tunnel_version": "9.9", "__ssh_tunnel_understood": f"hostname {NODE}\n",
-        "__ssh_tunnel_without_ours": f"printf %s {shlex.quote(NOTHING_SAID)} #", "__ssh_tunnel_written": "",
-        "ssh_tunnel_endpoint": ENDPOINT,
-        "screen_session_endpoint": ENDPOINT,
-        "__ssh_tunnel_effective": {
-            "user": "jane", "port": "22", "proxyjump": "gate.example.org", "proxycommand": "", "controlmaster": "auto",
-            "controlpath": "/home/jane/cm/x", "proxyusefdpass": "no",
-        },
+        "ssh_tunnel_ca": "/home/jane/ca.crt", "login_node_facts": FACTS, "__ssh_tunnel_written": "",
+        "nothing_said": NOTHING_SAID, "said_with_ours": SAID_WITH_OURS, "__ssh_tunnel_seen": templates(SEEN),
+        "ssh_tunnel_endpoint": templates(ENDPOINT), "screen_session_endpoint": templates(ENDPOINT),
     }  # fmt: skip
+
+
+def templates(texts: dict[str, Any]) -> dict[str, Any]:
+    """The same, and Ansible takes its templates for such."""
+    return {key: trust_as_template(text) if isinstance(text, str) else text for key, text in texts.items()}
 
 
 def evaluate(template: str, variables: dict[str, Any]) -> Any:
     return Templar(loader=_loader(), variables=variables).template(trust_as_template(template))
 
 
+def run_with(**given: Any) -> dict[str, Any]:
+    """All variables of a run for which somebody has set some options."""
+    node = given.get("inventory_hostname", NODE)
+    return {**world(), **given, "hostvars": {node: dict.fromkeys([*SET, *given], "")}}
+
+
 @functools.cache
-def checks() -> list[tuple[dict[str, Any], str, str]]:
-    """Each task of ours that refuses values: its variables, when it does, and what it says."""
-    found = []
-    for path in [PROJECT / "roles" / "preflight" / "tasks" / "values.yml", *PROJECT.glob("roles/*/tasks/assert.yml")]:
-        for task in load(path):
-            arguments = task.get("ansible.builtin.assert") or task["ansible.builtin.fail"]
-            wrong = f"not ({arguments['that']})" if "that" in arguments else task["when"]
-            found.append((task.get("vars", {}), wrong, arguments.get("fail_msg") or arguments["msg"]))
-    return found
+def message() -> str:
+    """What the one task says that refuses values."""
+    (task,) = load(PROJECT / "roles" / "preflight" / "tasks" / "values.yml")
+    assert task["when"] == "__preflight_refused | length > 0"
+    return str(task["ansible.builtin.fail"]["msg"])
 
 
-def refusal(name: str, value: Any) -> str:
-    """What a run would say, or an empty string."""
-    for own, wrong, message in checks():
-        # The options of all roles are in the check of values, whatever its template says; the others take their time.
-        if "__preflight_refused" not in wrong and name not in _read_by(f"{own} {wrong}"):
-            continue
-        # This test knows some of the variables better.
-        scope = {**own, **world(), name: value}
-        if evaluate(f"{{{{ {wrong} }}}}", scope):
-            return str(evaluate(message, scope))
-    return ""
+def refusal(**given: Any) -> list[str]:
+    """What a run would say, a line for each problem."""
+    scope = run_with(**given)
+    refused = evaluate("{{ __preflight_refused }}", scope)
+    if not refused:
+        return []
+    # It is worked out once: that takes its time.
+    said = evaluate(message(), {**scope, "__preflight_refused": refused})
+    assert said == (refused[0] if len(refused) == 1 else refused)
+    return [str(line) for line in refused]
 
 
 def options() -> dict[str, dict[str, Any]]:
@@ -213,12 +231,79 @@ def test_refusals(option: dict[str, Any], value: Any, message: str) -> None:
     assert refusals({"it": value}, {"it": option, "other": option}, bounds) == ([message] if message else [])
 
 
-def read_ssh(variables: dict[str, Any], folder: Path) -> Any:
-    """What ssh makes of the files, for each host in them."""
-    of_role = PROJECT / "roles" / "ssh_tunnel" / "templates"
-    text = "".join(rendered(of_role / name, variables) for name in SSH[:2])
-    hosts = re.findall(r"^Host (.*)$", text, re.M)
-    return {host: _ssh(text, host, folder) for host in hosts}
+def test_where_nothing_more_is_set_nothing_is_refused() -> None:
+    assert refusal() == []
+
+
+@pytest.mark.parametrize(
+    ("given", "lines"),
+    [
+        ({"my_usr": "jane"}, ["Unknown: my_usr (did you mean my_user?). Correct it where it is set: "]),
+        ({"ssh_tunnel_state": "absent"}, ["Unknown: ssh_tunnel_state (did you mean ssh_tunnel_"]),
+        # A group's own, which is like none of ours.
+        ({"my_favourite_colour": "green"}, []),
+        ({"my_user": "a b", "my_port": 80}, ['my_user is "a b": ', "The local port is 80: "]),
+        ({"my_usr": "jane", "my_port": 80}, ["Unknown: my_usr ", "The local port is 80: "]),
+        # The inventory's own alone: what the roles make of it would be wrong by that.
+        ({"my_port": 80, "tls_cert_days": 1}, ["The local port is 80: "]),
+        ({"tls_cert_days": 1, "ssh_tunnel_persist": "x"}, ['ssh_tunnel_persist is "x": ', "tls_cert_days is 1: "]),
+        ({"my_gateway": "other"}, ['my_gateway is "other", and hydra has gate.example.org. Choose one of them']),
+        ({"my_gateway": "other", "cluster_other_gateways": ["other"]}, []),
+        ({"cluster_host_keys": {"other": [KEY]}}, [f'cluster_host_keys has "other": ["{KEY}"]. Write a gateway or ']),
+        ({"cluster_host_keys": {NODE: [KEY], "gate.example.org": [KEY]}}, []),
+        ({"my_aliases": ["fish"]}, ["my_aliases has fish, and there is no folder /none/fish: start fish once, or "]),
+        ({"my_folder": f"/{'x' * 60}"}, [f"The folder /{'x' * 60} has too long a name for the sockets"]),
+        ({"my_folder": f"/{'é' * 30}"}, [f"The folder /{'é' * 30} has too long a name for the sockets"]),
+        ({"my_folder": "/short"}, []),
+        ({"my_password": "sesame"}, ["The password "]),
+        ({"my_password": "long enough for anybody"}, []),
+        ({"tls_cert_renew_days": 30, "tls_cert_days": 30}, ["tls_cert_renew_days is 30 and tls_cert_days is 30: "]),
+        ({"tls_cert_renew_days": "29", "tls_cert_days": "30"}, []),
+        (
+            {"my_gateway": "other", "my_password": "sesame", "tls_cert_days": 20},
+            ['my_gateway is "other"', "The password ", "tls_cert_renew_days is 30 and tls_cert_days is 20: "],
+        ),
+    ],
+)
+def test_each_problem_is_a_line(monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], lines: list[str]) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/none")
+    said = refusal(**given)
+    assert [line[: len(begin)] for line, begin in zip(said, lines, strict=True)] == lines
+    assert "sesame" not in "".join(said)
+
+
+@pytest.mark.parametrize(
+    ("seen", "keys", "lines"),
+    [
+        ({}, {}, []),
+        ({}, {NODE: [KEY]}, []),
+        ({"version": "8.5"}, {NODE: [KEY]}, []),
+        (
+            {"version": "8.4"},
+            {NODE: [KEY]},
+            ["This machine's OpenSSH is 8.4, and cluster_host_keys needs 8.5 or newer."],
+        ),
+        ({"version": ""}, {}, []),
+        ({"mistake": "line 1: Bad"}, {}, ["ssh does not understand your ssh_config. Correct it: line 1: Bad"]),
+        ({"problem": "none"}, {}, ["This machine's ssh does not run: none. Install OpenSSH, or mend your PATH."]),
+        pytest.param(
+            {"problem": "none", "version": ""},
+            {NODE: [KEY]},
+            ["This machine's ssh does not run: none. Install OpenSSH, or mend your PATH."],
+        ),
+    ],
+)
+def test_of_an_ssh_that_does_not_serve_the_cause_is_said_first(
+    seen: dict[str, str], keys: dict[str, list[str]], lines: list[str]
+) -> None:
+    scope = {**run_with(cluster_host_keys=keys), "__ssh_tunnel_seen": {**templates(SEEN), **seen}}
+    said = evaluate("{{ __ssh_tunnel_unusable }}", scope)[:1]
+    assert [line[: len(begin)] for line, begin in zip(said, lines, strict=True)] == lines
+
+
+def read_ssh(text: str, folder: Path) -> Any:
+    """What ssh makes of the blocks, for each host in them."""
+    return {host: _ssh(text, host, folder) for host in re.findall(r"^Host (.*)$", text, re.M)}
 
 
 @functools.cache
@@ -232,6 +317,24 @@ def _ssh(text: str, host: str, folder: Path) -> tuple[str, ...]:
         check=True,
     )
     return tuple(done.stdout.splitlines())
+
+
+@functools.cache
+def read_include(line: str, folder: Path) -> Any:
+    """The file that ssh reads, or would, for that line of the person's ssh_config."""
+    (folder / "including").write_text(f"{line}\n")
+    done = subprocess.run(
+        ["ssh", "-v", "-G", "-F", folder / "including", "host"],
+        capture_output=True,
+        text=True,
+        timeout=seconds(10),
+        check=True,
+    )
+    said = re.findall(
+        r"^debug1: (?:Reading .* data|.* line 1: include) (.*?)(?: matched no files)?$", done.stderr, re.M
+    )
+    # What is not ASCII, it shows by numbers.
+    return [path.encode().decode("unicode_escape").encode("latin-1").decode() for path in said[1:]]
 
 
 def read_python(text: str) -> Any:
@@ -261,41 +364,56 @@ def rendered(path: Path, variables: dict[str, Any]) -> str:
     return str(templar.template(trust_as_template(path.read_text()), escape_backslashes=False))
 
 
-SSH = ("way_in.j2", "tunnel.j2", "host_key.j2")
 TEMPLATES = sorted(PROJECT.glob("roles/*/templates/*.j2"))
+SHELLS = ("bash", "fish")
+# What of ours has values in it, by the file's name: the templates, and what filters make for ssh and the shells.
+TEXTS = {
+    **{path.name: path.read_text() for path in TEMPLATES},
+    "ssh_config": "{{ __ssh_tunnel_way_in }}{{ __ssh_tunnel_block }}",
+    "include": "{{ __ssh_tunnel_include }}",
+    **dict.fromkeys([f"aliases.{shell}" for shell in SHELLS], "{{ __ssh_tunnel_short_forms.blocks[0].text }}"),
+    **dict.fromkeys([f"start.{shell}" for shell in SHELLS], "{{ __ssh_tunnel_short_forms.first_lines[0].line }}"),
+}
 
 
-def read(path: Path, variables: dict[str, Any], folder: Path) -> Any:
-    """What a program reads from the file that a template makes."""
-    if path.name in SSH:
-        return read_ssh(variables, folder) if path.name == SSH[0] else None
-    text = rendered(path, {**variables, "__ssh_tunnel_shell": {"key": "bash"}, "login_node_environment": ""})
-    # The time is another one when it is rendered again.
-    text = re.sub(r"^tell asked \d+$", "tell asked", text, flags=re.M)
-    if path.name.endswith(".py.j2"):
+def read(file: str, variables: dict[str, Any], folder: Path) -> Any:
+    """What a program reads from the file."""
+    kind = file.removesuffix(".j2").rpartition(".")[2]
+    if file not in {path.name for path in TEMPLATES}:
+        text = str(evaluate(TEXTS[file], {**variables, "ssh_tunnel_aliases": [kind]}))
+    else:
+        (path,) = [path for path in TEMPLATES if path.name == file]
+        text = rendered(path, {**variables, "login_node_environment": ""})
+        # The time is another one when it is rendered again.
+        text = re.sub(r"^tell asked \d+$", "tell asked", text, flags=re.M)
+    if file == "ssh_config":
+        return read_ssh(text, folder)
+    if file == "include":
+        return read_include(text, folder)
+    if kind == "py":
         return read_python(text)
-    if path.name.endswith(".sh.j2") or text.startswith("#!/bin/") or path.name == "aliases.j2":
-        return read_shell(text)
-    assert path.name == "request.cnf.j2", f"this test does not know how {path.name} is read"
-    return text
+    if kind == "fish":
+        return shlex.split(text, comments=True)
+    assert kind in ("sh", "bash") or text.startswith("#!/bin/"), f"this test does not know how {file} is read"
+    return read_shell(text)
 
 
-def read_all(name: str, value: Any, folder: Path) -> dict[Path, Any]:
+def read_all(name: str, value: Any, folder: Path) -> dict[str, Any]:
     """What is read from each of the files that the option stands in."""
-    return {path: read(path, {**world(), name: value}, folder) for path in stands_in(name)}
+    return {file: read(file, run_with(**{name: value}), folder) for file in stands_in(name)}
 
 
 @functools.cache
-def stands_in(name: str) -> list[Path]:
-    """The templates that read the option, or a variable that is made of it."""
-    return [path for path in TEMPLATES if name in _read_by(path.read_text())]
+def stands_in(name: str) -> list[str]:
+    """The files that are made of the option, or of a variable that is made of it."""
+    return [file for file, text in TEXTS.items() if name in _read_by(text)]
 
 
 @functools.cache
 def _read_by(text: str) -> frozenset[str]:
     """The variables that some template reads, and those that they are made of."""
     for included in re.findall(r"include '(.*)'", text):
-        text += next(path.read_text() for path in TEMPLATES if path.name == included)
+        text += TEXTS[included]
     known = world().keys() | bounds().keys()
     names = set(re.findall(r"\w+", text)) & known
     while more := {word for name in names for word in re.findall(r"\w+", str(world().get(name)))} & known - names:
@@ -382,18 +500,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @example(("cluster_modules", "anaconda/3"))
 @example(("cluster_gateway", "none"))
 @example(("cluster_gateway", "Gate"))
+@example(("cluster_gateway", "10.0.0.13"))
 @example(("inventory_hostname", "Node"))
 @example(("my_user", "jane\n"))
 @example(("my_directory", "~/\U0001f4a5"))
+@example(("my_folder", "~/it's é #1"))
 def test_what_is_not_refused_stands_there_as_it_was_given(folder: Path, given: tuple[str, Any]) -> None:
     name, value = given
     os.chdir(folder)
-    message = refusal(name, value)
-    if message:
-        assert len(message.splitlines()) == 1
-        assert message.isprintable()
-        assert len(message) < 700
-        assert any(word in message for word in (name, bounds()[name].get("called", name), "The folder /", "my_"))
+    lines = refusal(**{name: value})
+    for line in lines:
+        assert len(line.splitlines()) == 1
+        assert line.isprintable()
+        assert len(line) < 700
+        assert any(word in line for word in (name, bounds()[name].get("called", name), "The folder /", "my_"))
+    if lines:
         return
     assert_exact(name, value, folder)
     assert not (folder / "canary").exists()
@@ -412,6 +533,8 @@ def assert_exact(name: str, value: Any, folder: Path) -> None:
 
 # Where ssh makes a host's name small: in those lines, and at the end of the name of a connection's socket.
 HOST_NAME = re.compile(r"^(?:host|proxyjump).*|@[^@/]+$")
+# And shows an address in brackets.
+ADDRESS = re.compile(r"^(proxyjump )\[([0-9.]+)\]$")
 
 
 def folded(found: Any) -> Any:
@@ -419,10 +542,10 @@ def folded(found: Any) -> Any:
     if isinstance(found, dict):
         return {key: folded(item) for key, item in found.items()}
     if isinstance(found, tuple):
-        return tuple(HOST_NAME.sub(lambda name: name[0].lower(), line) for line in found)
+        return tuple(ADDRESS.sub(r"\1\2", HOST_NAME.sub(lambda name: name[0].lower(), line)) for line in found)
     return found
 
 
 @functools.cache
-def read_stand_in(name: str, value: str, folder: Path) -> dict[Path, Any]:
+def read_stand_in(name: str, value: str, folder: Path) -> dict[str, Any]:
     return read_all(name, json.loads(value), folder)
