@@ -321,6 +321,14 @@ def test_the_way_in_is_what_the_person_s_own_leaves_out(
         }
 
 
+def test_a_jump_hands_over_no_socket_as_the_way_out_does(tmp_path: Path) -> None:
+    """An older ssh would wait for one, and the newest does not say."""
+    config = "Host *\n ProxyCommand out %h\n ProxyUseFdpass yes\n"
+    assert Laptop(tmp_path, config).with_way_in().ours.count("    ProxyUseFdpass no\n") == 1
+    assert "ProxyUseFdpass" not in Laptop(tmp_path, config.replace("*", "gate")).with_way_in().ours
+    assert "ProxyUseFdpass" not in Laptop(tmp_path, config.replace("*", "node")).with_way_in().ours
+
+
 def test_without_a_name_of_ours_the_person_s_own_stays(tmp_path: Path) -> None:
     config = "Host node\n User bob\nHost *\n User eve\n"
     laptop = Laptop(tmp_path, config).with_way_in(user="")
@@ -483,6 +491,12 @@ def test_the_tunnel_is_a_way_by_the_connection_of_the_real_name(
     found = Laptop(tmp_path, config).with_way_in().with_tunnel(**told).ssh("jupyter-hydra")
     wanted = {**TUNNEL_ALONE, **expected}
     assert {name: found.get(name) for name in wanted} == wanted
+
+
+def test_the_tunnel_s_user_is_that_of_the_real_name(tmp_path: Path) -> None:
+    config = "Host node\n User bob\nHost *\n User eve\n"
+    found = Laptop(tmp_path, config).with_way_in(user="").with_tunnel().ssh("jupyter-hydra")
+    assert (found["user"], found["controlpath"]) == ("bob", "/ours/bob@node:22")
 
 
 def test_the_tunnel_s_block_says_how_it_is_used(tmp_path: Path) -> None:
