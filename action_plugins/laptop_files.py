@@ -98,7 +98,7 @@ class Files:
                 file.flush()
                 os.fsync(file.fileno())
             if validate:
-                _require(path, [word if word != "%s" else name for word in validate])
+                _require(path, name, validate)
             os.replace(name, real)
         except BaseException:
             os.unlink(name)
@@ -132,12 +132,20 @@ def read(path: Path) -> str:
         return file.read()
 
 
-def _require(path: Path, command: Sequence[str]) -> None:
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=VALIDATION, check=False
-    )
+def _require(path: Path, new: str, validate: Sequence[str]) -> None:
+    """Require that a command accepts what a file is to become."""
+    command = [word if word != "%s" else new for word in validate]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=VALIDATION, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise AnsibleActionFail(f"{command[0]} has not read {path} within {VALIDATION} s.") from None
+    except FileNotFoundError:
+        raise AnsibleActionFail(f"There is no {command[0]} to read {path} with.") from None
     if done.returncode:
-        raise AnsibleActionFail(f"{path}: {done.stderr.strip() or f'{command[0]} refuses it'}")
+        said = next(iter(done.stderr.splitlines()), f"{command[0]} refuses it").replace(new, str(path))
+        raise AnsibleActionFail(f"{path} would not be understood: {said}")
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types.
@@ -152,8 +160,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types.
         try:
             self._do(files, self._task.args)
         except OSError as error:
-            where = error.filename or "this machine"
-            return {**result, "failed": True, "msg": f"{error.strerror or error}: {where}"}
+            where = error.filename or "This machine's part"
+            why = (
+                f"{where} cannot be written: {error.strerror or error}. Make it yours to write to, on a disk with room."
+            )
+            return {**result, "failed": True, "msg": why}
         shown = {"diff": files.diff} if self._task.diff else {}
         return {**result, **shown, "changed": bool(files.changed), "files": files.changed}
 
@@ -169,7 +180,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types.
                 files.write(path, text, old, block.get("validate", ()))
         for first in given.get("first_lines", ()):
             path, source = Path(first["path"]), Path(first["source"])
-            old, present = read(path), bool(files.texts.get(source, read(source)))
+            there = str(source) not in map(str, given.get("absent", ()))
+            old, present = read(path), there and bool(files.texts.get(source, read(source)).strip())
             if present or path.exists():
                 files.write(path, with_first_line(old, first["line"], present), old, first.get("validate", ()))
         for one in given.get("files", ()):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Sequence
-from typing import Any
+from typing import IO, Any
 
 from ansible.plugins.action import ActionBase
 
@@ -19,21 +21,29 @@ def run(command: Sequence[str], seconds: float) -> tuple[int, str, str]:
 
     macOS has no timeout(1), and Ansible's own fails a task that may fail.
     """
-    try:
-        # A session of its own, so that ssh's proxies end with it.
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            errors="replace", start_new_session=True,
-        )  # fmt: skip
-    except OSError as error:
-        return NOT_FOUND, "", f"{command[0]}: {error.strerror}"
-    try:
-        stdout, stderr = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        stdout, stderr = process.communicate()
-        return TIMED_OUT, stdout, f"{stderr}no answer within {seconds:g} s\n"
-    return process.returncode, stdout, stderr
+    # Not by pipes, which what it leaves in the background may keep.
+    with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as complaints:
+        try:
+            # A session of its own, so that ssh's proxies end with it.
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=printed, stderr=complaints, start_new_session=True
+            )
+        except OSError as error:
+            return NOT_FOUND, "", f"{command[0]}: {error.strerror}"
+        late = ""
+        try:
+            status = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(OSError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            status, late = TIMED_OUT, f"no answer within {seconds:g} s\n"
+        return status, _text(printed), _text(complaints) + late
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace").replace("\r\n", "\n")
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types.

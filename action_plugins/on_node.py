@@ -8,7 +8,6 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 #: What a login script prints comes before this.
@@ -29,6 +28,10 @@ def after_mark(printed: str) -> str | None:
     return said if mark else None
 
 
+def _line(text: str) -> str:
+    return " ".join(text.split()) or "nothing"
+
+
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types.
     """The task ``on_node``."""
 
@@ -38,9 +41,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types.
         if self._task.check_mode:
             return {**result, "skipped": True, "msg": "nothing is run on the node in check mode"}
         known, given = task_vars or {}, self._task.args
-        python = known["login_node_facts"]["python"].get("path", "")
+        facts, problem = known["login_node_facts"], str(given.get("problem", "{said}"))
+        python = facts["python"].get("path", "")
         if not python:
-            raise AnsibleActionFail("There is no Python on the node to run this with.")
+            why = f"There is no Python on {facts['host']} any more to run this with."
+            if "pid" in facts["server"]:
+                why += f" The server there ends, with its kernels, by: kill {facts['server']['pid']}"
+            return {
+                **result, "rc": 127, "stdout": "", "stderr": why, "failed": True, "msg": problem.replace("{said}", why),
+            }  # fmt: skip
         secrets = {
             name: f"{self._templar.template(known[variable])}\n"
             for name, variable in given.get("secrets", {}).items()
@@ -57,11 +66,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types.
         said = after_mark(done["stdout"])
         # An exit status of a login script is none of the program's.
         rc = done["rc"] if said is not None else -1
-        text = said if said is not None else f"Python did not begin on the node. It printed: {done['stdout'].strip()}"
+        text = (
+            said if said is not None else f"{python} did not begin. It said: {_line(done['stdout'] + done['stderr'])}"
+        )
         result |= {"rc": rc, "stdout": text.strip(), "stderr": done["stderr"], "changed": False}
+        # Else Ansible takes each exit status but 0 for a failure.
+        result["failed"] = False
         if rc not in given.get("accepts", [0]):
-            why = result["stdout"] or result["stderr"].strip()
-            return {**result, "failed": True, "msg": str(given.get("problem", "{said}")).replace("{said}", why)}
+            # Of what Python says of itself, the last line is the error.
+            why = result["stdout"] or next(iter(reversed(done["stderr"].strip().splitlines())), f"exit status {rc}")
+            return {**result, "failed": True, "msg": problem.replace("{said}", why)}
         if printed := re.match(r"(?:[a-z.]+\t)?(\{.*)", text):
             found = json.loads(printed[1])
             result |= {"said": found, "changed": bool(found.get("changed")), "diff": found.pop("diff", [])}

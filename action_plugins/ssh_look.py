@@ -85,45 +85,50 @@ class Ssh:
             As ``DOCUMENTATION`` has it.
         """
         hosts = list(dict.fromkeys([*gateways, node]))
+        nothing = options_in("")
+        found: dict[str, Any] = {
+            "problem": "", "slow": 0, "version": "", "mistake": "", "options": [], "states": {node: "closed"},
+            "own": dict.fromkeys(hosts, nothing), "now": dict.fromkeys([node, gateway], nothing),
+        }  # fmt: skip
+        try:
+            self._look(found, node, gateway, pinned)
+        except subprocess.TimeoutExpired as error:
+            found["slow"] = round(error.timeout)
+        except OSError as error:
+            found["problem"] = str(error)
+        for host in found["states"]:
+            if close and found["states"][node] != "open" and found["states"][host] == "dead":
+                self._close(host)
+        return found
+
+    def _look(self, found: dict[str, Any], node: str, gateway: str, pinned: bool) -> None:
         with (
             tempfile.NamedTemporaryFile("w", prefix="ssh_config-", errors="surrogateescape") as without,
             ThreadPoolExecutor(16) as pool,
         ):
             without.write(self._without_ours())
             without.flush()
-            own = {host: pool.submit(self._ask, "-F", without.name, "-G", host) for host in hosts}
-            now = {host: pool.submit(self._run, *self.command, "-G", host) for host in dict.fromkeys([node, gateway])}
+            own = {host: pool.submit(self._ask, "-F", without.name, "-G", host) for host in found["own"]}
+            now = {host: pool.submit(self._run, *self.command, "-G", host) for host in found["now"]}
             states = {node: pool.submit(self._state, node)}
             # Where the node's connection is open, the gateway's answers by it; else both have their time at once.
             if not _is_open(states[node]):
                 states[gateway] = pool.submit(self._state, gateway)
             version = pool.submit(self._version) if pinned else None
-            found: dict[str, Any] = {
-                "problem": "", "version": "", "mistake": "", "options": [],
-                "states": dict.fromkeys(states, "closed"), "own": dict.fromkeys(hosts, options_in("")),
-                "now": dict.fromkeys(now, options_in("")),
-            }  # fmt: skip
-            try:
-                found["states"] = {host: state.result() for host, state in states.items()}
-                found["own"] = {host: options_in(listing.result().stdout) for host, listing in own.items()}
-                found["now"] = {host: options_in(listing.result().stdout) for host, listing in now.items()}
-                found["version"] = version.result() if version else ""
-                understood = now[node].result()
-                found["options"] = self._needed(understood)
-                if not re.search(r"^hostname ", understood.stdout, re.MULTILINE):
-                    found["mistake"] = (understood.stderr.splitlines() or ["it says nothing"])[0]
-                if own_path := found["own"][node]["controlpath"]:
-                    # Newer OpenSSH mixes the jump host into %C, and Ansible goes without one where only the user can
-                    # log in.
-                    moved = self._ask("-F", without.name, "-o", "ProxyJump=another", "-G", node)
-                    if options_in(moved.stdout)["controlpath"] != own_path:
-                        found["own"][node]["controlpath"] = ""
-            except (OSError, subprocess.TimeoutExpired) as error:
-                found["problem"] = str(error)
-        for host in found["states"]:
-            if close and found["states"][node] != "open" and found["states"][host] == "dead":
-                self._close(host)
-        return found
+            found["states"] = dict.fromkeys(states, "closed")
+            found["states"] = {host: state.result() for host, state in states.items()}
+            found["own"] = {host: options_in(listing.result().stdout) for host, listing in own.items()}
+            found["now"] = {host: options_in(listing.result().stdout) for host, listing in now.items()}
+            found["version"] = version.result() if version else ""
+            understood = now[node].result()
+            found["options"] = self._needed(understood)
+            if not re.search(r"^hostname ", understood.stdout, re.MULTILINE):
+                found["mistake"] = (understood.stderr.splitlines() or ["it says nothing"])[0]
+            if own_path := found["own"][node]["controlpath"]:
+                # Newer OpenSSH mixes the jump host into %C, and Ansible goes without one where only the user logs in.
+                moved = self._ask("-F", without.name, "-o", "ProxyJump=another", "-G", node)
+                if options_in(moved.stdout)["controlpath"] != own_path:
+                    found["own"][node]["controlpath"] = ""
 
     def _without_ours(self) -> str:
         """Return what the user's own configuration says; with -F, ssh would leave the system's out."""
@@ -136,10 +141,10 @@ class Ssh:
     def _system(self) -> str:
         return "\nMatch all\nInclude /etc/ssh/ssh_config\n" if self.system else ""
 
-    def _run(self, *arguments: str, seconds: float = READING) -> subprocess.CompletedProcess[str]:
+    def _run(self, *arguments: str, seconds: float = 0) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             arguments, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="surrogateescape",
-            timeout=seconds, check=False,
+            timeout=seconds or max(READING, 4 * self.patience), check=False,
         )  # fmt: skip
 
     def _ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:

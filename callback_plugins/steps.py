@@ -32,7 +32,7 @@ extends_documentation_fragment:
 #: How long a step may take before its name is shown, in seconds.
 PATIENCE = 1.0
 #: Their message is written for people, so all else that Ansible knows about the failure is left out.
-SPEAKING = {"ansible.builtin.fail", "ansible.builtin.assert", "localhost_certificate", "on_node"}
+SPEAKING = {"ansible.builtin.fail", "ansible.builtin.assert", "laptop_files", "localhost_certificate", "on_node"}
 #: What Ansible puts around the error of a template, one for each step that it took to it.
 FRAME = re.compile(
     r"Task failed: (?:Finalization of task args for '[^']*' failed: |Error while resolving value for '[^']*': "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -256,7 +255,9 @@ def test_a_file_that_is_refused_is_not_written(tmp_path: Path, there: bool) -> N
     if there:
         path.write_text("old")
         path.chmod(0o640)
-    with pytest.raises(AnsibleActionFail, match=r"config: line 1: Bad configuration option: x$"):
+    with pytest.raises(
+        AnsibleActionFail, match=r"config would not be understood: line 1: Bad configuration option: x$"
+    ):
         Files(check=False).write(path, "new", "old", refuse("line 1: Bad configuration option: x"))
     assert left(tmp_path) == (["config"] if there else [])
     if there:
@@ -264,7 +265,7 @@ def test_a_file_that_is_refused_is_not_written(tmp_path: Path, there: bool) -> N
 
 
 def test_one_that_is_refused_without_a_word_says_by_what(tmp_path: Path) -> None:
-    with pytest.raises(AnsibleActionFail, match=r"config: false refuses it$"):
+    with pytest.raises(AnsibleActionFail, match=r"config would not be understood: false refuses it$"):
         Files(check=False).write(tmp_path / "config", "new", "", ["false", "%s"])
     assert left(tmp_path) == []
 
@@ -280,7 +281,7 @@ def test_one_that_is_accepted_is_written_and_the_check_has_seen_it_whole(tmp_pat
 def test_a_check_that_does_not_end_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(laptop_files, "VALIDATION", 0.1)
     (tmp_path / "config").write_text("old")
-    with pytest.raises(subprocess.TimeoutExpired):
+    with pytest.raises(AnsibleActionFail, match=r"sleep has not read .*config within 0.1 s\.$"):
         Files(check=False).write(tmp_path / "config", "new", "old", ["sleep", "60"])
     assert (tmp_path / "config").read_text() == "old"
     assert left(tmp_path) == ["config"]
@@ -388,6 +389,16 @@ def test_a_line_stays_while_its_file_has_another_cluster_s_block(home: Path) -> 
     assert ours.read_text() == block("Host y\n", "viper, the way in")
 
 
+@pytest.mark.parametrize("gone", [True, False])
+def test_no_line_leads_to_a_file_that_has_nothing_in_it_or_goes(home: Path, gone: bool) -> None:
+    (home / "config").write_text(f"{LINE}\nHost a\n")
+    ours = home / "ours"
+    ours.write_text("Host b\n" if gone else " \n\n")
+    line = {"path": str(home / "config"), "line": LINE, "source": str(ours)}
+    run(first_lines=[line], absent=[str(ours)] if gone else [])
+    assert (home / "config").read_text() == "Host a\n"
+
+
 def test_nothing_is_made_only_to_be_empty(home: Path) -> None:
     assert run(**way_in(home, ""))["changed"] is False
     assert left(home) == ["config"]
@@ -439,7 +450,8 @@ def test_what_cannot_be_done_is_one_line_with_its_cause(home: Path, arguments: A
     found = run(**arguments(home))
     assert found["failed"] is True
     assert "\n" not in found["msg"]
-    assert found["msg"].startswith(f"{cause}: {home}")
+    assert found["msg"].startswith(str(home))
+    assert f" cannot be written: {cause}. Make it yours to write to, " in found["msg"]
     assert left(home) == ["config", "folder"]
 
 
@@ -447,12 +459,17 @@ def test_a_full_disk_is_one_line_with_its_cause(home: Path, monkeypatch: pytest.
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     monkeypatch.setattr(os, "fsync", mock.Mock(side_effect=full))
     found = run(**way_in(home))
-    assert (found["failed"], found["msg"]) == (True, "No space left on device: this machine")
+    assert (found["failed"], found["msg"]) == (
+        True,
+        "This machine's part cannot be written: No space left on device. Make it yours to write to, on a disk with "
+        "room.",
+    )
     assert left(home / "ours") == ["cm"]
 
 
 def test_a_program_that_is_not_there_to_check_is_one_line_with_its_name(home: Path) -> None:
     given = way_in(home)
     given["blocks"][0]["validate"] = ["no-such-ssh", "%s"]
-    assert run(**given)["msg"] == "No such file or directory: no-such-ssh"
+    with pytest.raises(AnsibleActionFail, match=r"There is no no-such-ssh to read .* with\.$"):
+        run(**given)
     assert (home / "config").read_text() == "Host x\n"

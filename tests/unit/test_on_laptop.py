@@ -46,5 +46,14 @@ def test_what_it_leaves_in_the_background_goes_on() -> None:
     os.kill(int(printed), 15)
 
 
+def test_what_stays_in_the_background_with_its_output_is_not_waited_for() -> None:
+    """As ssh's own connection does, which `-v` lets keep it."""
+    begun = time.monotonic()
+    status, printed, error = run(["sh", "-c", "setsid sleep 60 & echo $!"], seconds(20))
+    assert (status, error) == (0, "")
+    assert time.monotonic() - begun < seconds(15)
+    os.kill(int(printed), 15)
+
+
 def test_what_is_not_there() -> None:
     assert run([f"{sys.prefix}/no/such/program"], 1)[0] == NOT_FOUND

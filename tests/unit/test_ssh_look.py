@@ -178,13 +178,17 @@ def test_without_an_ssh(tmp_path: Path) -> None:
 
 def test_an_ssh_that_does_not_come_to_an_end_is_a_problem(ssh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program of the person's may be in its configuration, and wait for something."""
-    defaults = Ssh._run.__kwdefaults__
-    assert defaults == {"seconds": ssh_look.READING}
-    monkeypatch.setitem(defaults, "seconds", 0.3)
+    monkeypatch.setattr(ssh_look, "READING", 1)
     ssh.write_text(SSH.replace('cat "$here/options"', "exec sleep 60"))
-    found = look(ssh, "open")
-    assert "timed out" in found["problem"]
-    assert found["mistake"] == ""
+    found = look(ssh, "open", patience=seconds(1))
+    # A slow machine gets more.
+    assert found["slow"] == round(4 * seconds(1))
+    assert (found["problem"], found["mistake"]) == ("", "")
+
+
+def test_where_nothing_can_be_written_that_is_the_problem(ssh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(ssh / "no folder"))
+    assert "no folder" in look(ssh, "open")["problem"]
 
 
 def test_the_version_is_asked_for_only_where_it_counts(ssh: Path) -> None:

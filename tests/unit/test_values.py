@@ -53,7 +53,7 @@ SEEN = {
     "states": "{{ dict([[inventory_hostname, 'open']]) }}",
     "own": "{{ dict((ssh_tunnel_gateways + [inventory_hostname]) | product([nothing_said])) }}",
     "now": "{{ dict([inventory_hostname, ssh_tunnel_gateway] | product([said_with_ours])) }}",
-    "options": [], "version": "9.9", "mistake": "", "problem": "",
+    "options": [], "version": "9.9", "mistake": "", "problem": "", "slow": 0,
 }  # fmt: skip
 KEY = f"ED25519 SHA256:{'x' * 43}"
 # What somebody has set, beside the option that a test is about: the least that there is.
@@ -529,6 +529,31 @@ def assert_exact(name: str, value: Any, folder: Path) -> None:
         return
     another, words = stand_in(name, value)
     assert folded(there) == folded(swapped(read_stand_in(name, json.dumps(another), folder), words))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cluster_name", "viper-2"),
+        ("cluster_gateway", "gate.example.com"),
+        ("cluster_modules", ["anaconda/3", "gcc"]),
+        ("cluster_idle_hours", "1.5"),
+        ("cluster_port", 4567),
+        ("my_user", "jane.doe"),
+        ("my_port", "4567"),
+        ("my_directory", "~/note books/$x"),
+        ("my_tcp_kernels", ["deno", "ir"]),
+        ("my_folder", "~/it's mine"),
+        ("my_patience", 2.5),
+        ("login_node_session", "lab"),
+        ("ssh_tunnel_persist", "1h30m"),
+        ("ssh_tunnel_cluster", "viper-2"),
+    ],
+)
+def test_what_one_would_choose_stands_there(folder: Path, name: str, value: Any) -> None:
+    assert stands_in(name)
+    assert refusal(**{name: value}) == []
+    assert_exact(name, value, folder)
 
 
 # Where ssh makes a host's name small: in those lines, and at the end of the name of a connection's socket.

@@ -62,6 +62,8 @@ def private(path: str, check: bool) -> bool:
             os.mkdir(path, 0o700)
             os.chmod(path, 0o700)
         return True
+    if not stat.S_ISDIR(found.st_mode):
+        fail(f"{path} is no folder. Move it away, then run this again.")
     bits = stat.S_IMODE(found.st_mode)
     wanted = (bits & ~0o077) | 0o700
     if bits == wanted:
@@ -78,13 +80,15 @@ def readable(check: bool) -> bool:
         if above != FOLDER:
             folders.clear()
         for path in (os.path.join(above, name) for name in names if not _of_certificate(name)):
-            found = os.lstat(path)
-            bits = stat.S_IMODE(found.st_mode)
-            wanted = (bits & ~0o077) | 0o600
-            if stat.S_ISREG(found.st_mode) and bits != wanted:
-                changed = True
-                if not check:
-                    os.chmod(path, wanted)
+            # What another start or run has there for a moment may be gone by now.
+            with contextlib.suppress(FileNotFoundError):
+                found = os.lstat(path)
+                bits = stat.S_IMODE(found.st_mode)
+                wanted = (bits & ~0o077) | 0o600
+                if stat.S_ISREG(found.st_mode) and bits != wanted:
+                    changed = True
+                    if not check:
+                        os.chmod(path, wanted)
     return changed
 
 
