@@ -30,7 +30,7 @@ NEEDED = {
 #: How long ssh may take to read its configuration, which may run programs of the user's, in seconds.
 READING = 10.0
 #: How long an open connection takes to answer where all is well, in seconds.
-AT_ONCE = 0.1
+AT_ONCE = 0.2
 
 
 def options_in(listing: str) -> dict[str, str]:

@@ -746,6 +746,15 @@ def test_a_program_that_was_not_begun_is_a_failure(on_node: OnNode, status: int)
     assert found["msg"].endswith(" did not begin. It said: no more jobs")
 
 
+@pytest.mark.parametrize(
+    ("login", "said"),
+    [("echo 'no more'; echo; echo '  jobs'; echo 'ask for some' >&2", "no more jobs ask for some"), ("", "nothing")],
+)
+def test_what_is_said_instead_of_a_program_is_one_line(on_node: OnNode, login: str, said: str) -> None:
+    on_node.login = f"{login}\nexit 1"
+    assert on_node.run(SAY_ALL)["msg"].endswith(f" did not begin. It said: {said}")
+
+
 def test_a_login_script_has_no_exit_status_that_is_accepted(on_node: OnNode) -> None:
     on_node.login = "exit 3"
     assert on_node.run(SAY_ALL, accepts=[0, 3]).get("failed") is True

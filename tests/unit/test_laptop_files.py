@@ -264,6 +264,13 @@ def test_a_file_that_is_refused_is_not_written(tmp_path: Path, there: bool) -> N
         assert (path.read_text(), modes(path)) == ("old", 0o640)
 
 
+def test_a_refusal_names_the_file_and_not_what_it_was_for_a_moment(tmp_path: Path) -> None:
+    check = ["sh", "-c", 'echo "$1 line 3: Bad"; echo "$1: terminating" >&2; exit 255', "sh", "%s"]
+    with pytest.raises(AnsibleActionFail) as refused:
+        Files(check=False).write(tmp_path / "config", "new", "", check)
+    assert str(refused.value).endswith(f"config would not be understood: {tmp_path}/config: terminating")
+
+
 def test_one_that_is_refused_without_a_word_says_by_what(tmp_path: Path) -> None:
     with pytest.raises(AnsibleActionFail, match=r"config would not be understood: false refuses it$"):
         Files(check=False).write(tmp_path / "config", "new", "", ["false", "%s"])

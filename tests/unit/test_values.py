@@ -273,6 +273,31 @@ def test_each_problem_is_a_line(monkeypatch: pytest.MonkeyPatch, given: dict[str
 
 
 @pytest.mark.parametrize(
+    ("given", "lines"),
+    [
+        ({}, []),
+        ({"my_user": "a b"}, ['my_user is "a b": ']),
+        ({"my_user": "a b", "my_port": 80}, ['my_user is "a b": ', "The local port is 80: "]),
+        # The rest may come of it.
+        ({"ansible_version": {"full": "2.18.0"}, "my_port": 80}, ["This is ansible-core 2.18.0, and 2.19 or newer, "]),
+        ({"ansible_play_hosts_all": [NODE, "another"], "my_port": 80}, ["hydra has 2 login nodes: "]),
+    ],
+)
+def test_the_one_task_of_a_verb_says_what_is_wrong_with_the_machine_the_choice_or_the_values(
+    given: dict[str, Any], lines: list[str]
+) -> None:
+    (task,) = load(PROJECT / "roles" / "preflight" / "tasks" / "main.yml")
+    scope = {"ansible_play_hosts_all": [NODE], **run_with(**given)}
+    scope["hostvars"] = {host: {**scope["hostvars"][NODE], "cluster_name": "hydra"} for host in (NODE, "another")}
+    scope |= task["vars"]
+    assert bool(evaluate(f"{{{{ {task['when']} }}}}", scope)) == bool(lines)
+    if lines:
+        said = evaluate(task["ansible.builtin.fail"]["msg"], scope)
+        said = [said] if isinstance(said, str) else said
+        assert [line[: len(begin)] for line, begin in zip(said, lines, strict=True)] == lines
+
+
+@pytest.mark.parametrize(
     ("seen", "keys", "lines"),
     [
         ({}, {}, []),
@@ -551,9 +576,11 @@ def assert_exact(name: str, value: Any, folder: Path) -> None:
     ],
 )
 def test_what_one_would_choose_stands_there(folder: Path, name: str, value: Any) -> None:
-    assert stands_in(name)
     assert refusal(**{name: value}) == []
     assert_exact(name, value, folder)
+    # Another value is another one in the files.
+    another, _ = stand_in(name, value)
+    assert read_stand_in(name, json.dumps(another), folder) != read_all(name, value, folder)
 
 
 # Where ssh makes a host's name small: in those lines, and at the end of the name of a connection's socket.
