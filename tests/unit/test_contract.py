@@ -329,3 +329,8 @@ def tasks(listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for task in listed:
         found += [task, *tasks([inner for key in BLOCKS for inner in task.get(key, [])])]
     return found
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role != "preflight"])
+def test_every_entry_point_that_is_specified_is_there(role: str) -> None:
+    assert set(specs(role)) <= {path.stem for path in (PROJECT / "roles" / role / "tasks").glob("*.yml")}

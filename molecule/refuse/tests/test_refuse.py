@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cluster import GATEWAY, NODE
+from cluster import GATEWAY, NODE, Laptop
 
 Refusal = Callable[..., str]
 SshConfig = Callable[[str], dict[str, str]]
@@ -34,6 +34,12 @@ def test_port_of_another_program(refusal: Refusal) -> None:
             "that program, or set my_port to a free port in inventory/group_vars/hydra/me.yml; or, for this time, take "
             "the next one: -e my_next_port=true"
         )
+
+
+def test_status_says_all_that_is_wrong_with_a_cluster_in_its_line(laptop: Laptop) -> None:
+    shown = laptop.playbook("playbooks/status.yml", my_port=80, my_user="Jane Doe").stdout
+    (line,) = [line for line in shown.splitlines() if line.startswith("hydra ")]
+    assert line.index('my_user is "Jane Doe"') < line.index("The local port is 80")
 
 
 def test_shells(refusal: Refusal) -> None:
