@@ -7,6 +7,7 @@ import json
 import os
 import re
 import resource
+import runpy
 import shutil
 import stat
 import subprocess
@@ -470,6 +471,20 @@ def test_a_request_that_fails_leaves_nothing(ready: Node, script: str, said: str
 def test_a_request_without_an_openssl_is_one_line(ready: Node) -> None:
     assert ready.refuses("request", openssl="/none/openssl") == "/none/openssl: No such file or directory."
     assert list(tree(ready.folder)) == ["run"]
+
+
+def test_an_openssl_that_does_not_come_to_an_end_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slow = tmp_path / "openssl"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr(sys, "argv", ["-", "request", str(tmp_path)])
+    program = runpy.run_path(str(PROGRAM), init_globals={"DATA": {"openssl": str(slow)}})
+    monkeypatch.setitem(program["openssl"].__globals__, "OPENSSL_SECONDS", 0.2)
+    with pytest.raises(SystemExit):
+        program["openssl"]("req")
+    assert capsys.readouterr().out == "openssl req has not ended within 0.2 s.\n"
 
 
 def test_a_set_is_put_in_place(ready: Node, umask: int) -> None:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 COMMAND, FOLDER = sys.argv[1:3]
 #: What the role tls_cert has there, which has its own modes.
 CERTIFICATE = ("server.key", "server.crt", "ca.crt")
+#: How long openssl may take for what it does in a moment: on a node that is out of random numbers it waits.
+OPENSSL_SECONDS = 60
 REQUEST = """\
 [req]
 prompt = no
@@ -146,7 +148,11 @@ def write() -> None:
 
 def openssl(*arguments: str, data: str = "") -> str:
     """Run openssl; return what it prints."""
-    done = subprocess.run([DATA["openssl"], *arguments], input=data, capture_output=True, text=True, check=False)
+    command = [DATA["openssl"], *arguments]
+    try:
+        done = subprocess.run(command, input=data, capture_output=True, text=True, timeout=OPENSSL_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        fail(f"openssl {arguments[0]} has not ended within {OPENSSL_SECONDS} s.")
     if done.returncode:
         fail(" ".join(done.stderr.split()) or f"openssl {arguments[0]}: exit status {done.returncode}")
     return done.stdout
