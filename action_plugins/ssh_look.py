@@ -98,7 +98,7 @@ class Ssh:
             found["problem"] = str(error)
         for host in found["states"]:
             if close and found["states"][node] != "open" and found["states"][host] == "dead":
-                self._close(host)
+                self._close(host, Path(found["now"][host]["controlpath"]))
         return found
 
     def _look(self, found: dict[str, Any], node: str, gateway: str, pinned: bool) -> None:
@@ -170,10 +170,17 @@ class Ssh:
             return "dead"
         return "open" if asked.returncode == 0 or "orwarding" in asked.stderr else "closed"
 
-    def _close(self, host: str) -> None:
-        """Close a dead one, which may have ended in between, or stand still itself."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
+    def _close(self, host: str, socket: Path) -> None:
+        """Close a dead one, which may have ended in between.
+
+        One that stands still itself, such as an ssh that was suspended, hears nothing. Without its socket, another one
+        can open.
+        """
+        try:
             self._run(*self.command, *NO_LOGIN, "-O", "exit", host, seconds=self.patience)
+        except subprocess.TimeoutExpired:
+            if socket.is_socket():
+                socket.unlink(missing_ok=True)
 
     @staticmethod
     def _needed(asked: subprocess.CompletedProcess[str]) -> list[str]:

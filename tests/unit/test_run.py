@@ -132,6 +132,14 @@ def test_a_run_that_is_told_to_stop_begins_nothing_new(runner: ModuleType) -> No
     assert runner.run(("true",), in_any_case=True).passed == 1
 
 
+def test_the_end_says_which_tests_failed(runner: ModuleType) -> None:
+    """Each once, though a step tries again; and nothing of a step that was well in the end."""
+    script = "echo 'FAILED tests/test_a.py::test_b - assert 1 == 2'; echo '[ERROR]: Task failed: gone'; echo fatal; "
+    failed = runner.run(("sh", "-c", f"{script * 2} exit 1"))
+    assert failed.said == ("FAILED tests/test_a.py::test_b - assert 1 == 2", "[ERROR]: Task failed: gone")
+    assert runner.run(("sh", "-c", script)).said == ()
+
+
 def test_the_table_of_times(runner: ModuleType) -> None:
     results = [runner.Result(runner.scenario("daily"), 60, 0, 312.4), runner.Result(("ruff", "check"), 0, 1, 0.2)]
     assert runner.table(results).splitlines() == [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import tempfile
 import time
 from pathlib import Path
@@ -30,11 +31,12 @@ esac
 case "$*" in
   *"ProxyJump=another "*) cat "$here/moved"; exit ;;
   *"-G "*) cat "$here/options"; cat "$here/complaint" >&2; exit ;;
+  *"-O exit "*"suspended") exec sleep 60 ;;
   *"-O exit "*) exit ;;
 esac
 case $host in
   open) echo "Stdio forwarding request failed: Session open refused by peer" >&2; exit 255 ;;
-  dead*) exec sleep 60 ;;
+  dead* | suspended) exec sleep 60 ;;
   *) echo "Connection closed by UNKNOWN port 65535" >&2; exit 255 ;;
 esac
 """
@@ -77,10 +79,11 @@ def look(
     pinned: bool = False,
     system: bool = False,
     gateways: tuple[str, ...] = (),
-    patience: float = seconds(1),
+    patience: float = 0,
 ) -> dict[str, Any]:
-    """Look, as the role does."""
+    """Look, as the role does: with a second for what does not answer at all, and for what does, whatever it needs."""
     config = ssh.with_name("config")
+    patience = patience or seconds(4 if "open" in (node, gateway) else 1)
     asked = Ssh([str(ssh), "-F", str(config)], config, INCLUDE, system, patience)
     return asked.look(node, gateway, gateways or (gateway,), close, pinned)
 
@@ -120,6 +123,24 @@ def test_what_is_closed(ssh: Path, close: bool, node: str, gateway: str, ended: 
     hosts = [node] if node == "open" else [node, gateway]
     assert states == {host: host.partition("-")[0] for host in hosts}
     assert closed(ssh) == ended
+
+
+@pytest.mark.parametrize(("host", "stays"), [("suspended", False), ("dead", True)])
+def test_a_connection_that_does_not_hear_is_out_of_the_way(ssh: Path, host: str, stays: bool) -> None:
+    """Whoever suspends an ssh that others use: the next one would wait for it for ever. And files are no sockets."""
+    path = ssh.with_name("s")
+    with (ssh.with_name("options")).open("a") as options:
+        options.write(f"controlpath {path}\n")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        assert look(ssh, host, close=False)["states"][host] == "dead"
+        assert path.is_socket()
+        assert look(ssh, host, close=True)["states"][host] == "dead"
+        assert path.is_socket() is stays
+    path.unlink(missing_ok=True)
+    path.touch()
+    look(ssh, host, close=True)
+    assert path.is_file()
 
 
 def test_a_gateway_that_is_asked_meanwhile_is_left_to_a_node_that_answers_after_all(
