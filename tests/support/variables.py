@@ -13,6 +13,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 TITLES = {
     ("preflight", "inventory"): "What a cluster's inventory file and your `me.yml` may say",
     ("preflight", "playbooks"): "What a playbook may be told, by `-e`",
+    ("ssh_config", ""): "Role `ssh_config`",
+    ("ssh_connection", ""): "Role `ssh_connection`",
     ("ssh_tunnel", ""): "Role `ssh_tunnel`",
     ("login_node", ""): "Role `login_node`",
     ("jupyter_config", ""): "Role `jupyter_config`",
@@ -40,6 +42,15 @@ def render() -> str:
         options = {name: option for each in entries for name, option in each.get("options", {}).items()}
         page += ["", f"## {title}", "", "| variable | type | default | what it is |", "| --- | --- | --- | --- |"]
         page += [row(name, option, defaults) for name, option in options.items()]
+    results = yaml.safe_load((PROJECT / "roles" / "preflight" / "vars" / "main.yml").read_text())["__preflight_results"]
+    page += [
+        "",
+        "## What the roles tell each other, and the playbooks",
+        "",
+        "| variable | what it is |",
+        "| --- | --- |",
+    ]
+    page += [f"| `{name}` | {sentence} |" for name, sentence in results.items()]
     return "\n".join(page) + "\n"
 
 

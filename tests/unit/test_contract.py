@@ -15,7 +15,7 @@ from variables import PROJECT, render
 
 ROLES = sorted(path.name for path in (PROJECT / "roles").iterdir())
 # A dict whose names are a cluster's own.
-FREE = {"cluster_host_keys", "ssh_tunnel_host_keys"}
+FREE = {"cluster_host_keys", "ssh_config_host_keys"}
 # What the play tells a role; the role has no default for it.
 TOLD = {"ssh_tunnel_endpoint", "screen_session_endpoint"}
 BLOCKS = ("block", "rescue", "always")
@@ -215,21 +215,6 @@ def test_no_name_ends_before_a_line_break() -> None:
             assert not any(re.search(r"(?<!\\|\[)[$]\Z", form) for form in forms), name
 
 
-#: What names another's private variables today, and shall not become more.
-LEFT = {
-    "group_vars/all.yml": {"__ssh_tunnel_seen"},
-    "playbooks/connect.yml": {"__ssh_tunnel_url"},
-    "playbooks/logs.yml": {"__ssh_tunnel_command_options", "__ssh_tunnel_ssh"},
-    "playbooks/status.yml": {"__ssh_tunnel_answers"},
-    "playbooks/tasks/closing_message.yml": {"__ssh_tunnel_alias", "__ssh_tunnel_ssh", "__ssh_tunnel_url"},
-    "playbooks/tasks/removal_list.yml": {
-        "__ssh_tunnel_alias", "__ssh_tunnel_file", "__ssh_tunnel_include", "__ssh_tunnel_known",
-        "__ssh_tunnel_user_file", "__ssh_tunnel_user_lines", "__tls_cert_ca_folder",
-    },
-    "roles/jupyter_config/templates/launch.j2": {"__login_node_after_modules"},
-}  # fmt: skip
-
-
 def test_a_role_s_private_variables_are_its_own() -> None:
     found: dict[str, set[str]] = {}
     folders = ["roles", "playbooks", "group_vars", "inventory", "action_plugins", "filter_plugins", "callback_plugins"]
@@ -242,7 +227,53 @@ def test_a_role_s_private_variables_are_its_own() -> None:
         names = re.findall(rf"\b__({'|'.join(ROLES)})_(\w+)", path.read_text())
         if others := {f"__{role}_{name}" for role, name in names if role != own}:
             found[str(place)] = others
-    assert found == LEFT
+    assert found == {}
+
+
+def read_by(role: str) -> str:
+    """What a role's tasks, variables, defaults and templates say."""
+    files = [*(PROJECT / "roles" / role).rglob("*.yml"), *(PROJECT / "roles" / role).rglob("*.j2")]
+    return "".join(path.read_text() for path in files if "meta" not in path.parts)
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role != "preflight"])
+def test_a_role_reads_no_other_s_options(role: str) -> None:
+    """But what the others have found, and the inventory's, which preflight describes, as it sees to all of them."""
+    others = set().union(*(options(other) for other in ROLES if other not in (role, "preflight")))
+    assert others & set(re.findall(r"\w+", read_by(role))) == set()
+
+
+@pytest.mark.parametrize("path", [PROJECT / "site.yml", *sorted(PLAYBOOKS.glob("*.yml"))], ids=lambda path: path.stem)
+def test_a_playbook_has_the_variables_that_it_reads(path: Path) -> None:
+    """A role's are there where the role is imported; ssh_connection imports ssh_config, and restart is site.yml."""
+    said = path.read_text()
+    said += "".join((PLAYBOOKS / "tasks" / name).read_text() for name in re.findall(r"tasks/(\w+[.]yml)", said))
+    imported = set(re.findall(r"^ +name: (\w+)$", said, re.MULTILINE))
+    if "ssh_connection" in imported:
+        imported.add("ssh_config")
+    told = {line.strip().partition(":")[0] for line in said.splitlines()}
+    read = {
+        (role, name)
+        for role in ROLES
+        for name in set(re.findall(rf"\b{role}_\w+", said)) - told
+        if name in {*options(role), *load(PROJECT / "roles" / role / "vars" / "main.yml")}
+    }
+    assert {(role, name) for role, name in read if role not in imported} == set()
+
+
+def test_what_roles_tell_each_other_is_said_in_one_place() -> None:
+    said = load(PROJECT / "roles" / "preflight" / "vars" / "main.yml")["__preflight_results"]
+    assert all(sentence.endswith(".") for sentence in said.values())
+    made = {"preflight_also"}
+    for role in ROLES:
+        made |= {
+            name for name in load(PROJECT / "roles" / role / "vars" / "main.yml") or {} if not name.startswith("__")
+        }
+        for path in (PROJECT / "roles" / role / "tasks").glob("*.yml"):
+            for task in tasks_of(path):
+                kept = [task.get("register", ""), *task.get("ansible.builtin.set_fact", {})]
+                made |= {name for name in kept if name.startswith(f"{role}_") and name not in options(role)}
+    assert made == set(said)
 
 
 @pytest.mark.parametrize("role", ROLES)

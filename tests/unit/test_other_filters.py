@@ -525,6 +525,10 @@ def test_misspelled_names_the_closest() -> None:
     assert misspelled(["tls_cert_day", "my_user"], valid) == ["tls_cert_day (did you mean tls_cert_days?)"]
     assert misspelled(["my_usr", "my_favourite_colour"], valid, cutoff=0.8) == ["my_usr (did you mean my_user?)"]
     assert misspelled([], valid) == []
+    renamed = {"tls_cert_life": "tls_cert_days", "my_user": "my_name"}
+    assert misspelled(["tls_cert_life", "my_user"], valid, renamed=renamed) == [
+        "tls_cert_life (it is tls_cert_days now)"
+    ]
     assert misspelled(["anything"], []) == []
 
 

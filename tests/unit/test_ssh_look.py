@@ -373,7 +373,7 @@ def test_the_task_changes_nothing_and_passes_on_what_was_seen(ssh: Path) -> None
 
 
 def test_the_task_reads_a_bool_as_ansible_does(ssh: Path) -> None:
-    """As `-e ssh_tunnel_close_dead=no` gives it."""
+    """As `-e ssh_connection_close_dead=no` gives it."""
     run(**arguments(ssh, close="no"))
     assert closed(ssh) == []
 

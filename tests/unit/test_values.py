@@ -26,7 +26,7 @@ from patience import seconds
 from refusals import refusals
 from variables import PROJECT
 
-ROLES = ("ssh_tunnel", "login_node", "jupyter_config", "tls_cert", "screen_session")
+ROLES = ("ssh_config", "ssh_connection", "ssh_tunnel", "login_node", "jupyter_config", "tls_cert", "screen_session")
 NODE = "hydra08i.example.org"
 # What a task on the node knows by then.
 FACTS = {
@@ -51,8 +51,8 @@ SAID_WITH_OURS = {
 # What ssh_look has seen, of hosts whose names are options, too.
 SEEN = {
     "states": "{{ dict([[inventory_hostname, 'open']]) }}",
-    "own": "{{ dict((ssh_tunnel_gateways + [inventory_hostname]) | product([nothing_said])) }}",
-    "now": "{{ dict([inventory_hostname, ssh_tunnel_gateway] | product([said_with_ours])) }}",
+    "own": "{{ dict((ssh_config_gateways + [inventory_hostname]) | product([nothing_said])) }}",
+    "now": "{{ dict([inventory_hostname, ssh_config_gateway] | product([said_with_ours])) }}",
     "options": [], "version": "9.9", "mistake": "", "problem": "", "slow": 0,
 }  # fmt: skip
 KEY = f"ED25519 SHA256:{'x' * 43}"
@@ -134,8 +134,8 @@ def world() -> dict[str, Any]:
         "ansible_playbook_python": "/opt/bin/python", "ansible_inventory_sources": ["inventory/hydra.yml"],
         "ansible_search_path": [str(PROJECT / "roles" / role) for role in ROLES],
         "cluster_name": "hydra", "cluster_gateway": "gate.example.org", "cluster_port": 9876,
-        "ssh_tunnel_ca": "/home/jane/ca.crt", "login_node_facts": FACTS, "__ssh_tunnel_written": "",
-        "nothing_said": NOTHING_SAID, "said_with_ours": SAID_WITH_OURS, "__ssh_tunnel_seen": templates(SEEN),
+        "ssh_tunnel_ca": "/home/jane/ca.crt", "login_node_facts": FACTS, "ssh_config_written": "",
+        "nothing_said": NOTHING_SAID, "said_with_ours": SAID_WITH_OURS, "ssh_connection_seen": templates(SEEN),
         "ssh_tunnel_endpoint": templates(ENDPOINT), "screen_session_endpoint": templates(ENDPOINT),
     }  # fmt: skip
 
@@ -240,13 +240,14 @@ def test_where_nothing_more_is_set_nothing_is_refused() -> None:
     [
         ({"my_usr": "jane"}, ["Unknown: my_usr (did you mean my_user?). Correct it where it is set: "]),
         ({"ssh_tunnel_state": "absent"}, ["Unknown: ssh_tunnel_state (did you mean ssh_tunnel_"]),
+        ({"screen_session_restart": True}, ["Unknown: screen_session_restart (it is my_restart now). Correct it "]),
         # A group's own, which is like none of ours.
         ({"my_favourite_colour": "green"}, []),
         ({"my_user": "a b", "my_port": 80}, ['my_user is "a b": ', "The local port is 80: "]),
         ({"my_usr": "jane", "my_port": 80}, ["Unknown: my_usr ", "The local port is 80: "]),
         # The inventory's own alone: what the roles make of it would be wrong by that.
         ({"my_port": 80, "tls_cert_days": 1}, ["The local port is 80: "]),
-        ({"tls_cert_days": 1, "ssh_tunnel_persist": "x"}, ['ssh_tunnel_persist is "x": ', "tls_cert_days is 1: "]),
+        ({"tls_cert_days": 1, "ssh_config_persist": "x"}, ['ssh_config_persist is "x": ', "tls_cert_days is 1: "]),
         ({"my_gateway": "other"}, ['my_gateway is "other", and hydra has gate.example.org. Choose one of them']),
         ({"my_gateway": "other", "cluster_other_gateways": ["other"]}, []),
         ({"cluster_host_keys": {"other": [KEY]}}, [f'cluster_host_keys has "other": ["{KEY}"]. Write a gateway or ']),
@@ -321,8 +322,8 @@ def test_the_one_task_of_a_verb_says_what_is_wrong_with_the_machine_the_choice_o
 def test_of_an_ssh_that_does_not_serve_the_cause_is_said_first(
     seen: dict[str, str], keys: dict[str, list[str]], lines: list[str]
 ) -> None:
-    scope = {**run_with(cluster_host_keys=keys), "__ssh_tunnel_seen": {**templates(SEEN), **seen}}
-    said = evaluate("{{ __ssh_tunnel_unusable }}", scope)[:1]
+    scope = {**run_with(cluster_host_keys=keys), "ssh_connection_seen": {**templates(SEEN), **seen}}
+    said = evaluate("{{ __ssh_connection_unusable }}", scope)[:1]
     assert [line[: len(begin)] for line, begin in zip(said, lines, strict=True)] == lines
 
 
@@ -394,10 +395,10 @@ SHELLS = ("bash", "fish")
 # What of ours has values in it, by the file's name: the templates, and what filters make for ssh and the shells.
 TEXTS = {
     **{path.name: path.read_text() for path in TEMPLATES},
-    "ssh_config": "{{ __ssh_tunnel_way_in }}{{ __ssh_tunnel_block }}",
-    "include": "{{ __ssh_tunnel_include }}",
-    **dict.fromkeys([f"aliases.{shell}" for shell in SHELLS], "{{ __ssh_tunnel_short_forms.blocks[0].text }}"),
-    **dict.fromkeys([f"start.{shell}" for shell in SHELLS], "{{ __ssh_tunnel_short_forms.first_lines[0].line }}"),
+    "ssh_config": "{{ __ssh_config_blocks }}{{ __ssh_tunnel_block }}",
+    "include": "{{ ssh_config_include }}",
+    **dict.fromkeys([f"aliases.{shell}" for shell in SHELLS], "{{ __ssh_config_short_forms.blocks[0].text }}"),
+    **dict.fromkeys([f"start.{shell}" for shell in SHELLS], "{{ __ssh_config_short_forms.first_lines[0].line }}"),
 }
 
 
@@ -405,7 +406,7 @@ def read(file: str, variables: dict[str, Any], folder: Path) -> Any:
     """What a program reads from the file."""
     kind = file.removesuffix(".j2").rpartition(".")[2]
     if file not in {path.name for path in TEMPLATES}:
-        text = str(evaluate(TEXTS[file], {**variables, "ssh_tunnel_aliases": [kind]}))
+        text = str(evaluate(TEXTS[file], {**variables, "ssh_config_aliases": [kind]}))
     else:
         (path,) = [path for path in TEMPLATES if path.name == file]
         text = rendered(path, {**variables, "login_node_environment": ""})
@@ -519,7 +520,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     database=None,
 )
 @given(settings_of_an_option())
-@example(("ssh_tunnel_persist", "8h\nProxyCommand touch canary"))
+@example(("ssh_config_persist", "8h\nProxyCommand touch canary"))
 @example(("login_node_session", "jupyter ]] ; touch canary ; [[ x"))
 @example(("cluster_other_gateways", ["*"]))
 @example(("cluster_modules", "anaconda/3"))
@@ -571,8 +572,8 @@ def assert_exact(name: str, value: Any, folder: Path) -> None:
         ("my_folder", "~/it's mine"),
         ("my_patience", 2.5),
         ("login_node_session", "lab"),
-        ("ssh_tunnel_persist", "1h30m"),
-        ("ssh_tunnel_cluster", "viper-2"),
+        ("ssh_config_persist", "1h30m"),
+        ("ssh_config_cluster", "viper-2"),
     ],
 )
 def test_what_one_would_choose_stands_there(folder: Path, name: str, value: Any) -> None:

@@ -33,13 +33,21 @@ def test_no_option_is_forgotten() -> None:
     # What a role is told by the play, the state, which the scenario `absent` is about, and what `daily` is about:
     # the shells' short forms, since the shells of this machine are not the test's.
     elsewhere = {
-        "ssh_tunnel_aliases",
+        "ssh_config_aliases",
         "screen_session_endpoint",
         "screen_session_outdated",
         "screen_session_state",
         "tls_cert_renew",
     }
-    for role in ("ssh_tunnel", "login_node", "jupyter_config", "tls_cert", "screen_session"):
+    for role in (
+        "ssh_config",
+        "ssh_connection",
+        "ssh_tunnel",
+        "login_node",
+        "jupyter_config",
+        "tls_cert",
+        "screen_session",
+    ):
         defaults = yaml.safe_load((PROJECT / "roles" / role / "defaults" / "main.yml").read_text())
         for option in {*options(role), *defaults} - elsewhere:
             assert option in given, f"{option} is not in molecule/all_options/vars/me.yml"
@@ -108,7 +116,7 @@ def test_loopback_is_a_port_on_the_node_s_own_address(laptop: Laptop) -> None:
 
 def test_a_running_server_stays_at_its_endpoint(laptop: Laptop) -> None:
     before = laptop.server()
-    changed = laptop.playbook("site.yml", jupyter_config_listen="socket", screen_session_restart=False)
+    changed = laptop.playbook("site.yml", jupyter_config_listen="socket", screen_session_may_restart=False)
     assert changed.returncode == 0, changed.stdout
     assert laptop.server() == before
     assert ssh_config(laptop, "jupyter-colourful")["localforward"] == "[127.0.0.1]:9880 [127.0.0.1]:9881"

@@ -190,7 +190,7 @@ def shifted(tmp_path: Path) -> Path:
 
 def test_a_laptop_whose_clock_is_two_hours_ahead(laptop: Laptop, shifted: Path) -> None:
     """The clock of all that is Python on the laptop is; and so that the node has to verify it, no server runs yet."""
-    assert laptop.playbook("playbooks/stop.yml", screen_session_end_busy=True).returncode == 0
+    assert laptop.playbook("playbooks/stop.yml", my_end_kernels=True).returncode == 0
     on_the_node(laptop, "rm -rf server.* ca.crt")
     environment = {"PYTHONPATH": str(shifted)}
     first = laptop.playbook("site.yml", env=environment)

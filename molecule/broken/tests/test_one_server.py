@@ -79,7 +79,7 @@ def test_whatever_stands_in_the_records_a_server_ends_and_another_starts(
     assert stopped.returncode == 0, stopped.stdout
     assert laptop.servers() == []
     spoil(laptop, RECORDS[name])
-    started = laptop.playbook("playbooks/connect.yml", my_browser=False, screen_session_start=True)
+    started = laptop.playbook("playbooks/connect.yml", my_browser=False, my_start=True)
     assert started.returncode == 0, started.stdout
     assert laptop.browser().login(laptop.password)
 
@@ -98,7 +98,7 @@ def test_a_server_whose_folder_has_gone_is_found_and_ended(laptop: Laptop, runni
                 f"{laptop.node_folder} is not there"
             ) in " ".join(refused.stdout.split())
         assert laptop.ssh(f"ls {laptop.node_folder} 2>&1 || true").endswith("No such file or directory\n")
-        stopped = laptop.playbook("playbooks/stop.yml", screen_session_end_busy=True)
+        stopped = laptop.playbook("playbooks/stop.yml", my_end_kernels=True)
         assert stopped.returncode == 0, stopped.stdout
         assert laptop.servers() == []
     finally:
@@ -111,16 +111,14 @@ def test_a_server_whose_python_was_deleted_is_ended(laptop: Laptop, stopped: Non
     begin = f"setsid ./python -c 'import time; time.sleep(999)' {config} </dev/null >/dev/null 2>&1 &"
     laptop.ssh(f"cp $(readlink -f /usr/bin/python3) python && {{ {begin} }} && sleep 1 && rm python")
     assert laptop.server()
-    ended = laptop.playbook("playbooks/stop.yml", cluster_modules=[], screen_session_end_busy=True)
+    ended = laptop.playbook("playbooks/stop.yml", cluster_modules=[], my_end_kernels=True)
     assert ended.returncode == 0, ended.stdout
     assert laptop.servers() == []
 
 
 def test_a_start_by_other_files_than_the_inventory_s_is_refused(laptop: Laptop, stopped: None) -> None:
     """Without the way to wait for an endpoint that the launcher does not have."""
-    refused = laptop.playbook(
-        "playbooks/connect.yml", my_browser=False, screen_session_start=True, cluster_endpoint="loopback"
-    )
+    refused = laptop.playbook("playbooks/connect.yml", my_browser=False, my_start=True, cluster_endpoint="loopback")
     assert refused.returncode != 0
     said = " ".join(refused.stdout.split())
     assert f"the server would listen at {laptop.node_folder}/run/jupyter.sock, and not at 127.0.0.1:" in said
@@ -150,7 +148,7 @@ def test_a_slow_start_is_left_to_start_and_stop_ends_it(laptop: Laptop, stopped:
         )
     finally:
         laptop.ssh("rm .jupyter/jupyter_config.py")
-        assert laptop.playbook("playbooks/stop.yml", screen_session_end_busy=True).returncode == 0
+        assert laptop.playbook("playbooks/stop.yml", my_end_kernels=True).returncode == 0
     assert laptop.servers() == []
     assert "launch" not in node_root(f"ps -o args= -u {laptop.account} || true")
 

@@ -155,14 +155,14 @@ def test_stop_and_restart_spare_busy_kernels(laptop: Laptop, running: str, busy:
         assert refused.returncode != 0
         assert (
             f"Kernels are busy on {NODE}: {busy}. Wait until they are done, or lose what they do: -e "
-            "screen_session_end_busy=true"
+            "my_end_kernels=true"
         ) in words(refused.stdout)
         assert laptop.server() == running
     # Nor does the tunnel go where no server listens yet.
     moved = laptop.playbook("playbooks/restart.yml", cluster_endpoint="loopback")
     assert "Kernels are busy on " in words(moved.stdout)
     assert laptop.browser().login(laptop.password)
-    told = laptop.playbook("playbooks/restart.yml", screen_session_end_busy=True)
+    told = laptop.playbook("playbooks/restart.yml", my_end_kernels=True)
     assert told.returncode == 0, told.stdout
     assert f"These kernels end, and what is in their memory: {busy}" in words(told.stdout)
     assert laptop.server() not in ("", running)
@@ -274,9 +274,9 @@ def test_without_a_server(laptop: Laptop, running: str) -> None:
     assert stopped.returncode == 0, stopped.stdout
     assert f"No server of yours runs on {NODE}, and the tunnel is closed." in words(stopped.stdout)
     refused = laptop.playbook("playbooks/connect.yml", my_browser=False)
-    assert f"No server runs on {NODE}. To start it, and connect: -e screen_session_start=true" in words(refused.stdout)
+    assert f"No server runs on {NODE}. To start it, and connect: -e my_start=true" in words(refused.stdout)
     assert re.search(rf"hydra +{NODE} +none runs", laptop.playbook("playbooks/status.yml").stdout)
-    started = laptop.playbook("playbooks/connect.yml", my_browser=False, screen_session_start=True)
+    started = laptop.playbook("playbooks/connect.yml", my_browser=False, my_start=True)
     assert started.returncode == 0, started.stdout
     assert laptop.browser().login(laptop.password)
 

@@ -93,5 +93,5 @@ def test_a_password_is_asked_for_twice_on_the_terminal(laptop: Laptop) -> None:
     asked = ask("canary-on-a-terminal", "canary-on-a-terminal")
     assert asked.startswith("0 "), asked
     assert "canary-on-a-terminal" not in asked
-    assert laptop.playbook("site.yml", screen_session_restart=True, my_password="").returncode == 0
+    assert laptop.playbook("site.yml", my_restart=True, my_password="").returncode == 0
     assert laptop.browser().login("canary-on-a-terminal")

@@ -24,7 +24,7 @@ def test_a_running_server_keeps_its_files_until_it_is_told(laptop: Laptop, runni
     assert "a restart would end its kernels, so it is left" in " ".join(again.stdout.split())
     assert "changed=0" in again.stdout
 
-    told = laptop.playbook("site.yml", my_directory="/tmp", screen_session_restart=True)
+    told = laptop.playbook("site.yml", my_directory="/tmp", my_restart=True)
     assert told.returncode == 0, told.stdout
     assert laptop.server() not in ("", running)
     browser = laptop.browser()

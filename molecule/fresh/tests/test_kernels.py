@@ -64,7 +64,7 @@ def test_a_foreign_folder_in_its_place_is_passed_by(laptop: Laptop, stopped: Non
         assert f"kernel-{kernel}.json" in laptop.ssh(f"ls /var{folder}")
         assert node_root(f"ls -A {folder}") == ""
     finally:
-        laptop.playbook("playbooks/stop.yml", screen_session_end_busy=True)
+        laptop.playbook("playbooks/stop.yml", my_end_kernels=True)
         node_root(f"rm -rf {folder}")
     assert laptop.playbook("site.yml").returncode == 0
 
@@ -90,7 +90,7 @@ def test_a_kernel_that_cannot_speak_ipc_gets_ports_by_its_name(laptop: Laptop, s
             browser.api(f"kernels/{kernel}", method="DELETE")
     finally:
         laptop.ssh(f"rm -r {folder}")
-        laptop.playbook("playbooks/stop.yml", screen_session_end_busy=True)
+        laptop.playbook("playbooks/stop.yml", my_end_kernels=True)
 
 
 def test_the_log_has_a_bound_however_much_a_kernel_prints(laptop: Laptop, running: str) -> None:

@@ -14,7 +14,7 @@ LONG = "/home/" + "/".join(["of-a-member-of-a-group-with-a-long-name"] * 2 + ["i
 def long_home(laptop: Laptop) -> Iterator[str]:
     """The same home by a longer name, which sshd learns at a login."""
     if laptop.servers():
-        assert laptop.playbook("playbooks/stop.yml", screen_session_end_busy=True).returncode == 0
+        assert laptop.playbook("playbooks/stop.yml", my_end_kernels=True).returncode == 0
     move = "mkdir -p $(dirname {1}) && mv {0} {1} && sed -i 's#^\\({2}:.*:\\){0}:#\\1{1}:#' /etc/passwd"
     home = f"/home/{laptop.account}"
 

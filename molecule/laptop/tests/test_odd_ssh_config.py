@@ -55,7 +55,7 @@ def test_stop_leaves_their_own_forwardings(odd: Person) -> None:
     assert ":9898 " in listening
 
 
-@pytest.mark.parametrize(("place", "chosen"), [("~/.ssh", {}), ("~/.jupyter-cluster", {"ssh_tunnel_persist": "9h"})])
+@pytest.mark.parametrize(("place", "chosen"), [("~/.ssh", {}), ("~/.jupyter-cluster", {"ssh_config_persist": "9h"})])
 def test_a_place_that_cannot_be_written(odd: Person, place: str, chosen: dict[str, str]) -> None:
     """One line says which, and why."""
     # What there is to write: our line in an ssh_config without it, or another time.

@@ -17,8 +17,8 @@ from patience import seconds
 WRONG = {
     "a choice": {"my_interface": "rstudio"},
     "a list": {"cluster_modules": "anaconda/3"},
-    "a role's option": {"ssh_tunnel_persist": "8h\nProxyCommand x"},
-    "a type": {"screen_session_restart": "maybe"},
+    "a role's option": {"ssh_config_persist": "8h\nProxyCommand x"},
+    "a type": {"my_restart": "maybe"},
     "a misspelled name": {"my_usr": "jane"},
     "what does not fit": {"my_gateway": "gate3.rzg.mpg.de"},
     "the password": {"my_password": "short"},

@@ -20,7 +20,7 @@ PORT = ": a number from 1024 to 65535 is needed (lower ones belong to the system
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("ssh_tunnel_persist", "8h\nProxyCommand touch {canary}", ": it is a time such as 8h, 30m or 1h30m."),
+        ("ssh_config_persist", "8h\nProxyCommand touch {canary}", ": it is a time such as 8h, 30m or 1h30m."),
         (
             "login_node_session",
             "jupyter ]]; touch {canary}; [[ x",
@@ -39,7 +39,7 @@ PORT = ": a number from 1024 to 65535 is needed (lower ones belong to the system
         ("cluster_name", "hydra\n", f"{NAME} Correct it in the cluster's inventory file."),
         ("my_user", "jane\n", f"{NAME} Correct it in inventory/group_vars/all/me.yml."),
         ("my_user", 1234, ": it is text, so write it in quotes. Correct it in inventory/group_vars/all/me.yml."),
-        ("ssh_tunnel_user", "jane\nProxyCommand touch {canary}", NAME),
+        ("ssh_config_user", "jane\nProxyCommand touch {canary}", NAME),
         ("ssh_tunnel_port", "09876", PORT),
         ("my_folder", "relative/path", PATH),
         ("my_folder", "/tmp/a\nHost *", PATH),

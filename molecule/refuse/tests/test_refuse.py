@@ -243,8 +243,8 @@ def test_a_group_s_own_variables_are_not_ours(refusal: Refusal) -> None:
 
 
 def test_type(refusal: Refusal) -> None:
-    assert refusal(screen_session_restart="maybe").startswith(
-        "argument 'screen_session_restart' is of type str and we were unable to convert to bool: "
+    assert refusal(my_restart="maybe").startswith(
+        "argument 'my_restart' is of type str and we were unable to convert to bool: "
     )
 
 
@@ -272,8 +272,8 @@ def test_renewal_that_is_always_due(refusal: Refusal) -> None:
 
 
 def test_session_name(refusal: Refusal) -> None:
-    assert refusal(screen_session_name="my session") == (
-        'screen_session_name is "my session": it begins with a letter and has letters, digits, dashes and underscores.'
+    assert refusal(login_node_session="my session") == (
+        'login_node_session is "my session": it begins with a letter and has letters, digits, dashes and underscores.'
     )
 
 
