@@ -1,7 +1,7 @@
 # make help says what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-down test lint unit docs lock clean
+.PHONY: help install demo demo-down test lint unit bench docs lock clean
 
 # The Python that makes the environments, 3.11 or newer: make PYTHON=python3.13 ...
 PYTHON ?= python3
@@ -59,6 +59,10 @@ lint: .venv-test/installed ## Check style and types
 
 unit: .venv-test/installed ## Test the filters
 	@tests/run unit
+
+bench: .venv-test/installed ## Measure how long runs take, and write docs/performance.md
+	@molecule/cluster/prepare
+	@bench/measure
 
 docs: .venv-test/installed ## Render docs/variables.md from the roles' specs
 	@.venv-test/bin/python tests/support/variables.py

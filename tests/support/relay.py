@@ -22,8 +22,10 @@ class _Connection:
 class Relay:
     """Passes on what comes to a port of 127.0.0.1 to another one, in a thread of its own."""
 
-    def __init__(self, to: int, forgets_after: float | None = None) -> None:
+    def __init__(self, to: int, forgets_after: float | None = None, delay: float = 0) -> None:
         self.to = to
+        #: How long a byte is on its way, in seconds.
+        self.delay = delay
         #: After so many seconds without a byte it forgets a connection, as address translation does: the bytes that
         #: come then get lost, and nobody is told.
         self.forgets_after = forgets_after
@@ -80,8 +82,10 @@ class Relay:
                     connection.lost = True
                     self.forgotten += 1
                 connection.used = now
-                if not connection.lost:
+                if not connection.lost and self.delay:
+                    self.loop.call_later(self.delay, writer.write, data)
+                elif not connection.lost:
                     writer.write(data)
                     await writer.drain()
         if not connection.lost:
-            writer.close()
+            self.loop.call_later(self.delay, writer.close)

@@ -362,6 +362,14 @@ def tasks(listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("role", [role for role in ROLES if role != "preflight"])
-def test_every_entry_point_that_is_specified_is_there(role: str) -> None:
-    assert set(specs(role)) <= {path.stem for path in (PROJECT / "roles" / role / "tasks").glob("*.yml")}
+def test_every_entry_point_in_use_is_specified_and_no_other() -> None:
+    """But for what preflight says of the inventory, and of what playbooks can be told."""
+    used = {
+        (arguments["name"], arguments.get("tasks_from", "main"))
+        for path in STEPS
+        for task in tasks_of(path)
+        for name in ("import_role", "include_role")
+        if (arguments := task.get(f"ansible.builtin.{name}"))
+    }
+    said = {(role, entry) for role in ROLES for entry in specs(role)}
+    assert used == said - {("preflight", "inventory"), ("preflight", "playbooks")}
