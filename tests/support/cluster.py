@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import socket
 import subprocess
@@ -102,11 +103,15 @@ class Laptop:
         assert len(found) < 2, found
         return found[0] if found else ""
 
+    def sessions(self) -> list[str]:
+        """Return the names of the screen sessions that are alive: screen leaves that of a dead one now and then."""
+        return re.findall(r"^\t(\S+)\t(?!.*Dead)", self.ssh("screen -ls || true"), re.MULTILINE)
+
     def end_server(self) -> None:
         """End the server that runs, if one does, as a reboot would; and see that its session has ended."""
         for pid in self.servers():
             self.ssh(f"kill {pid}; while test -e /proc/{pid}; do sleep 0.1; done")
-            self.ssh("while screen -ls | grep -q '[.]jupyter'; do sleep 0.1; done")
+            self.ssh("while screen -ls | grep '[.]jupyter' | grep -qv Dead; do sleep 0.1; done")
         assert self.servers() == []
 
     def browser(self) -> Browser:

@@ -38,7 +38,7 @@ def test_stop_ends_server_session_and_tunnel(laptop: Laptop, running: str) -> No
     assert stopped.returncode == 0, stopped.stdout
     assert laptop.server() == ""
     assert laptop.ssh(f"test -e /proc/{running} && echo alive || echo gone") == "gone\n"
-    assert "jupyter" not in laptop.ssh("screen -ls || true")
+    assert laptop.sessions() == []
     assert not takes_calls(9877)
 
 
@@ -52,7 +52,7 @@ def test_stop_without_a_server_is_no_error(laptop: Laptop) -> None:
 @pytest.mark.usefixtures("stopped")
 def test_a_session_that_is_not_ours_is_left_alone_and_named(laptop: Laptop) -> None:
     laptop.ssh(f"screen -dmS jupyter sleep {seconds(300)}")
-    session = laptop.ssh("screen -ls | grep -o '[0-9]*[.]jupyter'").strip()
+    (session,) = laptop.sessions()
     try:
         refused = laptop.playbook("site.yml")
         assert refused.returncode != 0
@@ -61,7 +61,7 @@ def test_a_session_that_is_not_ours_is_left_alone_and_named(laptop: Laptop) -> N
             f"with `screen -r {session}`, save what you need, and end it (a Jupyter as in the tutorial ends by Ctrl-C, "
             "twice); then run this again."
         ) in " ".join(refused.stdout.split())
-        assert session in laptop.ssh("screen -ls")
+        assert session in laptop.sessions()
     finally:
         laptop.ssh(f"screen -S {session} -X quit")
 
@@ -69,14 +69,23 @@ def test_a_session_that_is_not_ours_is_left_alone_and_named(laptop: Laptop) -> N
 @pytest.mark.usefixtures("stopped")
 def test_another_window_in_our_session_outlives_the_server(laptop: Laptop) -> None:
     assert laptop.playbook("site.yml").returncode == 0
-    session = laptop.ssh("screen -ls | grep -o '[0-9]*[.]jupyter'").strip()
+    (session,) = laptop.sessions()
     laptop.ssh(f"screen -S jupyter -X screen sleep {seconds(300)}")
     assert laptop.playbook("playbooks/stop.yml").returncode == 0
-    assert session in laptop.ssh("screen -ls")
+    assert session in laptop.sessions()
     assert laptop.playbook("site.yml").returncode == 0
     assert laptop.server() != ""
-    assert laptop.ssh("screen -ls | grep -o '[0-9]*[.]jupyter'").strip() == session
+    assert laptop.sessions() == [session]
     laptop.ssh("pkill -u fresh -x sleep")
+
+
+@pytest.mark.usefixtures("stopped")
+def test_the_name_of_a_session_that_died_goes(laptop: Laptop) -> None:
+    laptop.ssh(f"screen -dmS jupyter sleep {seconds(300)}")
+    (session,) = laptop.sessions()
+    laptop.ssh(f"kill -KILL {session.partition('.')[0]}; echo {session} >{laptop.node_folder}/run/session")
+    assert laptop.playbook("site.yml").returncode == 0
+    assert laptop.ssh("screen -ls").count(".jupyter") == 1
 
 
 @pytest.mark.usefixtures("stopped")

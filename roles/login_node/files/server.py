@@ -308,6 +308,8 @@ class Start:
             done = self.run([self.screen, "-S", last, "-X", "screen", "-t", self.name, *launch])
             if done.returncode == 0:
                 return
+            # Of a session that died, screen keeps the name, and would ask at `screen -r jupyter` which is meant.
+            self.run([self.screen, "-wipe", last])
         done = self.run([self.screen, "-dmS", self.name, *launch])
         if done.returncode != 0:
             said = " ".join(done.stdout.decode(errors="replace").split()) or f"exit status {done.returncode}"
