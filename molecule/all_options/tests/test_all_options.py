@@ -34,7 +34,9 @@ def test_no_option_is_forgotten() -> None:
     # the shells' short forms, since the shells of this machine are not the test's.
     elsewhere = {
         "ssh_config_aliases",
+        "ssh_tunnel_endpoint",
         "screen_session_endpoint",
+        "screen_session_may_restart",
         "screen_session_outdated",
         "screen_session_state",
         "tls_cert_renew",
@@ -116,7 +118,7 @@ def test_loopback_is_a_port_on_the_node_s_own_address(laptop: Laptop) -> None:
 
 def test_a_running_server_stays_at_its_endpoint(laptop: Laptop) -> None:
     before = laptop.server()
-    changed = laptop.playbook("site.yml", jupyter_config_listen="socket", screen_session_may_restart=False)
+    changed = laptop.playbook("site.yml", jupyter_config_listen="socket", jupyter_config_restarts=False)
     assert changed.returncode == 0, changed.stdout
     assert laptop.server() == before
     assert ssh_config(laptop, "jupyter-colourful")["localforward"] == "[127.0.0.1]:9880 [127.0.0.1]:9881"
