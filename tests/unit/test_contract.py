@@ -373,3 +373,12 @@ def test_every_entry_point_in_use_is_specified_and_no_other() -> None:
     }
     said = {(role, entry) for role in ROLES for entry in specs(role)}
     assert used == said - {("preflight", "inventory"), ("preflight", "playbooks")}
+
+
+def test_specs_are_validated_once() -> None:
+    """By preflight; Ansible would do it again at each import, by a task of its own."""
+    for path in STEPS:
+        for task in tasks_of(path):
+            for name in ("import_role", "include_role"):
+                arguments = task.get(f"ansible.builtin.{name}", {"rolespec_validate": False})
+                assert arguments.get("rolespec_validate") is False, f"{path}: {task['name']}"
