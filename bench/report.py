@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-#: What stands between these lines in docs/performance.md is written by this.
-BEGIN, END = "<!-- BEGIN of what `make bench` writes -->\n", "<!-- END of what `make bench` writes -->\n"
+#: The page, but for what is measured.
+PAGE = Path(__file__).resolve().with_name("page.md")
 #: What is compared with what, and how many times as long it may take.
 GOALS = [
     ("unchanged", "floor", 2.0),
@@ -85,12 +85,9 @@ def chart(found: dict[str, Any]) -> str:
 
 
 def write(docs: Path) -> None:
-    """Write both, and leave what is written by hand as it is."""
+    """Write both from what was measured."""
     found = json.loads((docs / "performance.json").read_text())
-    page = docs / "performance.md"
-    text = page.read_text()
-    before, after = text[: text.index(BEGIN)], text[text.index(END) :]
-    page.write_text(f"{before}{BEGIN}\n{tables(found)}\n{after}")
+    (docs / "performance.md").write_text(PAGE.read_text().replace("TABLES\n", tables(found)))
     (docs / "performance.svg").write_text(chart(found))
 
 

@@ -241,6 +241,8 @@ def test_where_nothing_more_is_set_nothing_is_refused() -> None:
         ({"my_usr": "jane"}, ["Unknown: my_usr (did you mean my_user?). Correct it where it is set: "]),
         ({"ssh_tunnel_state": "absent"}, ["Unknown: ssh_tunnel_state (did you mean ssh_tunnel_"]),
         ({"screen_session_restart": True}, ["Unknown: screen_session_restart (it is my_restart now). Correct it "]),
+        # What roles tell each other is set by nobody.
+        ({"ssh_config_include": "Host *"}, ["Unknown: ssh_config_include (did you mean "]),
         # A group's own, which is like none of ours.
         ({"my_favourite_colour": "green"}, []),
         ({"my_user": "a b", "my_port": 80}, ['my_user is "a b": ', "The local port is 80: "]),

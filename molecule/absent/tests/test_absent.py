@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 
-from cluster import NODE, Laptop, node_home, takes_calls
+from cluster import NODE, Laptop, node_home, node_root, takes_calls
 from counts import count
 
 
@@ -57,6 +57,8 @@ def test_check_mode_on_a_laptop_that_knows_another_cluster(laptop: Laptop) -> No
 
 
 def test_a_first_run_does_little_and_absent_leaves_no_trace(laptop: Laptop) -> None:
+    # A file of the person's own with a name such as a probe might take.
+    node_root("su leaver -c 'echo mine >~/.probe.notes'")
     node, here, alias = node_home("leaver"), laptop_home(laptop), foreign(laptop)
     first_run = count(laptop, "site.yml")
     assert first_run.tasks <= 40

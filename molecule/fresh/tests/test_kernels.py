@@ -93,6 +93,26 @@ def test_a_kernel_that_cannot_speak_ipc_gets_ports_by_its_name(laptop: Laptop, s
         laptop.playbook("playbooks/stop.yml", my_end_kernels=True)
 
 
+def test_no_configuration_of_the_person_s_own_gives_kernels_ports(laptop: Laptop, stopped: None) -> None:
+    """In whatever class's name; nor sockets in another place, which two kernels would share."""
+    names = ("KernelManager", "AsyncKernelManager", "AsyncIOLoopKernelManager", "ServerKernelManager")
+    own = "".join(f"c.{name}.transport = 'tcp'; c.{name}.ip = '0.0.0.0'\n" for name in names)
+    own += "c.AsyncMappingKernelManager.kernel_manager_class = 'jupyter_client.manager.AsyncKernelManager'\n"
+    files = " ".join(f".jupyter/jupyter_{name}config.py" for name in ("", "server_", "lab_"))
+    laptop.ssh(f'mkdir -p .jupyter && printf %s "{own}" | tee {files}')
+    try:
+        assert laptop.playbook("site.yml").returncode == 0
+        browser = laptop.browser()
+        assert browser.login(laptop.password)
+        kernel = browser.api("kernels", {"name": "python3"}, "POST")["id"]
+        assert browser.run(kernel, "print(6 * 7)") == "42\n"
+        connection = json.loads(laptop.ssh(f"cat {place(laptop)}/kernel-{kernel}.json"))
+        assert (connection["transport"], connection["ip"]) == ("ipc", f"{place(laptop)}/kernel-{kernel}-ipc")
+    finally:
+        laptop.ssh(f"rm {files}")
+        laptop.playbook("playbooks/stop.yml", my_end_kernels=True)
+
+
 def test_the_log_has_a_bound_however_much_a_kernel_prints(laptop: Laptop, running: str) -> None:
     browser = laptop.browser()
     assert browser.login(laptop.password)

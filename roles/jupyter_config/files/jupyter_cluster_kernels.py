@@ -1,18 +1,48 @@
-"""Kernels that cannot talk through sockets get ports, by the names of their kernelspecs."""
+"""How kernels talk to the server: through sockets in a private folder, or, by a kernelspec's name, through ports."""
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING, Any
+
 from jupyter_server.services.kernels.kernelmanager import ServerKernelManager
-from traitlets import List, Unicode, validate
+from traitlets import List, TraitType, Unicode
+
+if TYPE_CHECKING:
+    Trait = TraitType[Any, Any]
+else:
+    Trait = TraitType
+
+
+class Transport(Trait):
+    """What the kernelspec's name decides, whatever a configuration says."""
+
+    def get(self, obj: Any, cls: Any = None) -> str:
+        """Return the transport."""
+        return "tcp" if obj.kernel_name in obj.tcp_kernels else "ipc"
+
+    def set(self, obj: Any, value: Any) -> None:
+        """Keep it."""
+
+
+class Address(Trait):
+    """What the sockets' names begin with, beside the connection file; or the loopback."""
+
+    def get(self, obj: Any, cls: Any = None) -> str:
+        """Return the address, as Jupyter's own default is made."""
+        if obj.transport == "tcp":
+            return "127.0.0.1"
+        return f"{os.path.splitext(obj.connection_file)[0]}-ipc"
+
+    def set(self, obj: Any, value: Any) -> None:
+        """Keep it."""
 
 
 class ClusterKernelManager(ServerKernelManager):
-    """Jupyter's own, for a kernel whose name decides how it talks."""
+    """Jupyter's own, for a kernel whose name alone decides how it talks."""
 
+    transport: Any = Transport().tag(config=True)
+    ip: Any = Address().tag(config=True)
     tcp_kernels: List[str] = List(
         Unicode(), help="The kernelspecs whose kernels get ports on the loopback.", config=True
     )
-
-    @validate("transport")
-    def _transport_by_name(self, proposal: object) -> str:
-        return "tcp" if self.kernel_name in self.tcp_kernels else "ipc"

@@ -320,6 +320,10 @@ def require_privacy(server: Any) -> None:
         wrong.append("a token")
     if not server.http_server.ssl_options:
         wrong.append("https")
+    manager = importlib.import_module("jupyter_cluster_kernels").ClusterKernelManager
+    used = importlib.import_module("traitlets").import_item(server.kernel_manager.kernel_manager_class)
+    if not issubclass(used, manager):
+        wrong.append("how kernels talk")
     if wrong:
         stop(f"your own configuration of Jupyter would change what keeps others out: {', '.join(wrong)}.")
 
