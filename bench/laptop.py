@@ -45,8 +45,8 @@ def cluster() -> Iterator[int]:
     names = ["user", "rival", "hand", *(f"member{number:02}" for number in range(MEMBERS))]
     accounts = json.dumps({"testbed_accounts": [{"name": name} for name in names]})
     where = ["-e", f"testbed_directory={PLACE}", "-e", accounts]
-    run("ansible-playbook", "molecule/cluster/up.yml", *where)
     try:
+        run("ansible-playbook", "molecule/cluster/up.yml", *where)
         yield int(run("podman", "port", "jupyter-test-gate", "22/tcp").rpartition(":")[2])
     finally:
         run("ansible-playbook", "molecule/cluster/down.yml", *where)

@@ -242,7 +242,8 @@ def test_where_nothing_more_is_set_nothing_is_refused() -> None:
         ({"ssh_tunnel_state": "absent"}, ["Unknown: ssh_tunnel_state (did you mean ssh_tunnel_"]),
         ({"screen_session_restart": True}, ["Unknown: screen_session_restart (it is my_restart now). Correct it "]),
         # What roles tell each other is set by nobody.
-        ({"ssh_config_include": "Host *"}, ["Unknown: ssh_config_include (did you mean "]),
+        ({"ssh_config_include": "Host *"}, ["Unknown: ssh_config_include (a role sets it by itself). Correct it "]),
+        ({"__ssh_config_control_path": "x\ny"}, ["Unknown: __ssh_config_control_path (a role sets it by itself). "]),
         # A group's own, which is like none of ours.
         ({"my_favourite_colour": "green"}, []),
         ({"my_user": "a b", "my_port": 80}, ['my_user is "a b": ', "The local port is 80: "]),

@@ -36,7 +36,6 @@ def test_no_option_is_forgotten() -> None:
         "ssh_config_aliases",
         "ssh_tunnel_endpoint",
         "screen_session_endpoint",
-        "screen_session_may_restart",
         "screen_session_outdated",
         "screen_session_state",
         "tls_cert_renew",

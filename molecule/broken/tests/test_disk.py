@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Iterator
 
@@ -84,6 +85,28 @@ def test_a_home_that_is_full(laptop: Laptop, stopped: None) -> None:
         ended = laptop.playbook("playbooks/stop.yml")
         assert ended.returncode == 0, ended.stdout
         assert laptop.servers() == []
+
+
+def test_remove_says_what_it_cannot_take_away(laptop: Laptop, stopped: None) -> None:
+    with own_disk(laptop) as change:
+        assert laptop.playbook("site.yml").returncode == 0
+        assert laptop.playbook("playbooks/stop.yml").returncode == 0
+        change(remount("ro"))
+        refused = laptop.playbook("playbooks/remove.yml")
+        assert refused.returncode != 0
+        said = " ".join(refused.stdout.split())
+        assert re.search(
+            rf"{laptop.node_folder} on \S+ cannot be emptied: .*password_hash.* stays[.] rm: .*Read-only", said
+        )
+        assert "What was listed is gone." not in said
+        change(remount("rw"))
+        # A folder that is ours, and what somebody else has in it.
+        laptop.ssh(f"cd {laptop.node_folder} && echo mine >notes && chmod 400 notes && chmod 500 .")
+        removed = laptop.playbook("playbooks/remove.yml")
+        assert removed.returncode == 0, removed.stdout
+        assert "stays, since this in it is not ours: notes" in " ".join(removed.stdout.split())
+        change(f"test $(stat -c %a {laptop.node_folder}) = 700 && test $(stat -c %a {laptop.node_folder}/notes) = 400")
+    assert laptop.playbook("site.yml").returncode == 0
 
 
 def test_a_server_on_a_full_disk_goes_on_and_so_does_its_log(laptop: Laptop, stopped: None) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import time
 
+from browser import Browser
 from cluster import Laptop, node_root
 from patience import seconds
 
@@ -15,11 +16,17 @@ def place(laptop: Laptop) -> str:
     return f"/tmp/jupyter-cluster-{laptop.ssh('id -u').strip()}"
 
 
-def test_a_kernel_s_sockets_are_in_the_private_place_and_nobody_else_s(laptop: Laptop, running: str) -> None:
+def begin(laptop: Laptop) -> tuple[Browser, str]:
+    """A new kernel that runs a cell, and the browser that has it."""
     browser = laptop.browser()
     assert browser.login(laptop.password)
     kernel = browser.api("kernels", {"name": "python3"}, "POST")["id"]
     assert browser.run(kernel, "print(6 * 7)") == "42\n"
+    return browser, kernel
+
+
+def test_a_kernel_s_sockets_are_in_the_private_place_and_nobody_else_s(laptop: Laptop, running: str) -> None:
+    browser, kernel = begin(laptop)
     folder = place(laptop)
     assert laptop.ssh(f"stat -c '%U %a' {folder}").split()[0] == laptop.account
     assert laptop.ssh(f"stat -c %A {folder}")[:10] in ("drwx------", "drwx-----T")
@@ -57,10 +64,7 @@ def test_a_foreign_folder_in_its_place_is_passed_by(laptop: Laptop, stopped: Non
     node_root(f"rm -rf {folder} && mkdir -m 0777 {folder} && chown daily {folder}")
     try:
         assert laptop.playbook("site.yml").returncode == 0
-        browser = laptop.browser()
-        assert browser.login(laptop.password)
-        kernel = browser.api("kernels", {"name": "python3"}, "POST")["id"]
-        assert browser.run(kernel, "print(6 * 7)") == "42\n"
+        _, kernel = begin(laptop)
         assert f"kernel-{kernel}.json" in laptop.ssh(f"ls /var{folder}")
         assert node_root(f"ls -A {folder}") == ""
     finally:
@@ -102,10 +106,7 @@ def test_no_configuration_of_the_person_s_own_gives_kernels_ports(laptop: Laptop
     laptop.ssh(f'mkdir -p .jupyter && printf %s "{own}" | tee {files}')
     try:
         assert laptop.playbook("site.yml").returncode == 0
-        browser = laptop.browser()
-        assert browser.login(laptop.password)
-        kernel = browser.api("kernels", {"name": "python3"}, "POST")["id"]
-        assert browser.run(kernel, "print(6 * 7)") == "42\n"
+        _, kernel = begin(laptop)
         connection = json.loads(laptop.ssh(f"cat {place(laptop)}/kernel-{kernel}.json"))
         assert (connection["transport"], connection["ip"]) == ("ipc", f"{place(laptop)}/kernel-{kernel}-ipc")
     finally:
