@@ -12,11 +12,11 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 #: Keys of the probe that may come several times, and so are lists.
-_LISTS = {"sessions", "processes", "certificate_leftovers"}
+_LISTS = {"sessions", "processes", "certificate_leftovers", "places", "full"}
 #: Keys whose values are whole numbers.
 _NUMBERS = {"asked", "time", "ended", "private", "wrong_modes"}
 #: Keys whose values are yes or no.
-_YES = {"directory_exists", "place_exists", "password_set", "root_exists"}
+_YES = {"directory_exists", "directory_opens", "password_set", "root_exists"}
 #: Keys whose values travel as base64, since they may have anything in them.
 _CODED = {"certificate", "ca", "root", "lock", "password_hash"}
 
@@ -46,8 +46,9 @@ def probe_facts(stdout: str, *, mark: str, node: str) -> dict[str, Any]:
         )
     facts: dict[str, Any] = {
         "host": "", "user": "", "home": "", "directory": "", "asked": 0, "time": 0, "ended": 0,
-        "directory_exists": False, "place_exists": False,
-        "modules_failed": [], "jupyter": "", "screen": "", "openssl": "", "place": "", "unwritable": "", "no_room": "",
+        "directory_exists": False, "directory_opens": False, "left_folder": "", "places": [], "place": "",
+        "full": [],
+        "modules_failed": [], "jupyter": "", "screen": "", "openssl": "", "unwritable": "", "no_room": "",
         "root": "", "root_exists": True,
         "python": {}, "packages": {}, "sessions": [], "session_record": "",
         "private": 0, "wrong_modes": 0, "digests": {}, "password_set": False, "password_hash": "",
@@ -119,8 +120,11 @@ def _servers(facts: dict[str, Any], node: str) -> list[dict[str, Any]]:
 
 def _endpoint(line: list[str], facts: dict[str, Any], node: str) -> dict[str, str]:
     options = dict(word[2:].split("=", 1) for word in line if word.startswith("--ServerApp.") and "=" in word)
-    if options.get("ServerApp.sock"):
-        return {"kind": "socket", "address": options["ServerApp.sock"]}
+    own = f"{facts['directory']}/run/jupyter.sock"
+    if address := options.get("ServerApp.sock"):
+        # What led to the home when it was started may have another name by now.
+        moved = address.split("/")[-4:] == own.split("/")[-4:]
+        return {"kind": "socket", "address": own if moved else address}
     if options.get("ServerApp.port"):
         port, everywhere = options["ServerApp.port"], options.get("ServerApp.ip") == "0.0.0.0"  # noqa: S104  Not bound.
         return {"kind": "network", "address": f"{node}:{port}"} if everywhere else {
@@ -130,7 +134,7 @@ def _endpoint(line: list[str], facts: dict[str, Any], node: str) -> dict[str, st
     kind, _, address = facts["endpoint_record"].partition(" ")
     if kind in {"loopback", "network"} and address:
         return {"kind": kind, "address": address}
-    return {"kind": "socket", "address": f"{facts['directory']}/run/jupyter.sock"}
+    return {"kind": "socket", "address": own}
 
 
 def not_of_digest(files: Mapping[str, str], digests: Mapping[str, str]) -> dict[str, str]:

@@ -89,9 +89,9 @@ class Laptop:
 
         A child has the command line of its parent until it becomes something else.
         """
-        mine = f"-e--config={self.node_folder}/jupyter_server_config.py"
+        mine = "-e'--config=/.*/[.]jupyter-cluster/hydra08i/jupyter_server_config[.]py'"
         listed = self.ssh(
-            f"for found in $(grep -slzxF {mine} /proc/[0-9]*/cmdline); do"
+            f"for found in $(grep -slzxE {mine} /proc/[0-9]*/cmdline); do [ -O $found ] || continue;"
             " found=${found#/proc/}; ps -o pid= -o ppid= -p ${found%/cmdline}; done; true"
         )
         parents = dict(line.split() for line in listed.splitlines())

@@ -128,6 +128,42 @@ def test_a_server_on_a_full_disk_goes_on_and_so_does_its_log(laptop: Laptop, sto
         assert laptop.playbook("playbooks/stop.yml").returncode == 0
 
 
+def test_a_full_place_for_kernels_is_passed_by_or_named(laptop: Laptop, stopped: None) -> None:
+    uid = laptop.ssh("id -u").strip()
+    place = f"/tmp/jupyter-cluster-{uid}"
+    node_root(
+        f"mkdir -p {place} && mount -t tmpfs -o size=64k,mode=700,uid={uid} none {place}"
+        f" && su {laptop.account} -c 'echo >{place}/.jupyter-cluster'",
+        mounts=True,
+    )
+    fill = f"dd if=/dev/zero of={place}/fill bs=4k 2>/dev/null || true"
+    try:
+        node_root(fill, mounts=True)
+        assert f"/var{place}, for kernels" in laptop.playbook("playbooks/doctor.yml").stdout
+        assert laptop.playbook("site.yml").returncode == 0
+        browser = laptop.browser()
+        assert browser.login(laptop.password)
+        kernel = browser.api("kernels", {"name": "python3"}, "POST")["id"]
+        assert f"kernel-{kernel}.json" in laptop.ssh(f"ls /var{place}")
+        assert laptop.playbook("playbooks/stop.yml", my_end_kernels=True).returncode == 0
+        node_root(f"rm {place}/fill", mounts=True)
+        assert laptop.playbook("site.yml").returncode == 0
+        (running,) = laptop.servers()
+        # Full under a server that runs: new kernels would fail, and the server goes on.
+        node_root(fill, mounts=True)
+        refused = laptop.playbook("site.yml")
+        assert refused.returncode != 0
+        said = " ".join(refused.stdout.split())
+        assert f"Nothing can be written in {place} on hydra08i.rzg.mpg.de: No space left on device. Make room" in said
+        assert f"The disk of {place} is full" in doctor(laptop)
+        assert laptop.playbook("playbooks/connect.yml", my_browser=False).returncode == 0
+        assert laptop.servers() == [running]
+        assert laptop.playbook("playbooks/stop.yml").returncode == 0
+    finally:
+        node_root(f"umount -l {place}; rm -rf {place} /var{place}", mounts=True)
+    assert laptop.playbook("site.yml").returncode == 0
+
+
 def test_a_screen_without_its_folder_is_named(laptop: Laptop, stopped: None) -> None:
     node_root("mv /run/screen /run/screen.kept && mkdir -m 0755 /run/screen")
     try:
@@ -151,3 +187,23 @@ def test_wrong_modes_heal(laptop: Laptop, stopped: None, mode: str) -> None:
     assert all(mode in ("600", "700") for mode in modes), modes
     assert laptop.browser().login(laptop.password)
     assert "changed=0" in laptop.playbook("site.yml").stdout
+
+
+@pytest.mark.parametrize("server", ["stopped", "running"])
+def test_a_closed_folder_heals_and_is_removed(laptop: Laptop, request: pytest.FixtureRequest, server: str) -> None:
+    """With its password as it was, and the server that runs."""
+    request.getfixturevalue(server)
+    before = laptop.ssh(f"cat {laptop.node_folder}/password_hash")
+    there = laptop.servers()
+    laptop.ssh(f"chmod 000 {laptop.node_folder}/run; chmod 000 {laptop.node_folder}")
+    healed = laptop.playbook("site.yml")
+    assert healed.returncode == 0, healed.stdout
+    assert laptop.ssh(f"cat {laptop.node_folder}/password_hash") == before
+    assert not there or laptop.servers() == there
+    assert laptop.browser().login(laptop.password)
+    laptop.ssh(f"chmod 000 {laptop.node_folder}")
+    listed = laptop.playbook("playbooks/remove.yml", my_end_kernels=True)
+    assert listed.returncode == 0, listed.stdout
+    assert f"{laptop.node_folder} (configuration, password, certificate, log)" in " ".join(listed.stdout.split())
+    assert node_root(f"test -e {laptop.node_folder} || echo gone") == "gone\n"
+    assert laptop.playbook("site.yml").returncode == 0

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cluster import Laptop, node_root
+from patience import seconds
 
 
 def test_two_runs_at_the_same_time_leave_one_server_that_every_verb_finds(laptop: Laptop, stopped: None) -> None:
@@ -103,6 +105,74 @@ def test_a_server_whose_folder_has_gone_is_found_and_ended(laptop: Laptop, runni
         assert laptop.servers() == []
     finally:
         laptop.ssh(f"rm -rf {laptop.node_folder} && mv kept {laptop.node_folder}")
+
+
+def test_a_server_is_found_when_the_home_has_another_name(laptop: Laptop, running: str) -> None:
+    """As an administrator arranges homes anew: the server names the old path on its command line."""
+    account = laptop.account
+
+    def move(old: str, new: str) -> None:
+        # sshd knows the home since the login.
+        assert laptop.playbook("playbooks/disconnect.yml").returncode == 0
+        node_root(
+            f"mkdir -p $(dirname {new}) && mv {old} {new} && sed 's,:{old}:,:{new}:,' /etc/passwd >/etc/passwd.new"
+            " && cat /etc/passwd.new >/etc/passwd && rm /etc/passwd.new"
+        )
+
+    browser = laptop.browser()
+    assert browser.login(laptop.password)
+    kernel = browser.api("kernels", {"name": "python3"}, "POST")["id"]
+    browser.run(kernel, "kept = 42")
+    old, new = f"/home/{account}", f"/home/homes/{account}"
+    move(old, new)
+    try:
+        # The old name leads there still, as most administrators would have it.
+        node_root(f"ln -s {new} {old}")
+        shown = laptop.playbook("playbooks/status.yml", errors=subprocess.DEVNULL, status_format="json").stdout
+        (one,) = json.loads(shown)
+        assert (one["pid"], len(one["kernels"])) == (int(running), 1)
+        again = laptop.playbook("site.yml")
+        assert again.returncode == 0, again.stdout
+        assert laptop.servers() == [running]
+        assert browser.run(kernel, "print(kept)") == "42\n"
+        # Another start finds that one runs, too.
+        refused = laptop.ssh(f"sh {new}/.jupyter-cluster/hydra08i/launch </dev/null 2>&1 || true")
+        assert f"The server runs already, as process {running}." in refused
+        node_root(f"rm {old}")
+        refusal = laptop.playbook("site.yml")
+        assert refusal.returncode != 0
+        gone = f"{old}/.jupyter-cluster/hydra08i"
+        said = f"A server of yours runs on hydra08i.rzg.mpg.de (process {running}), and its folder {gone} is not there"
+        assert said in " ".join(refusal.stdout.split())
+        stopped = laptop.playbook("playbooks/stop.yml", my_end_kernels=True)
+        assert stopped.returncode == 0, stopped.stdout
+        assert laptop.servers() == []
+    finally:
+        node_root(f"rm -f {old} 2>/dev/null || true")
+        move(new, old)
+        node_root("rmdir /home/homes")
+    assert laptop.playbook("site.yml").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "harm", ["echo garbage >owner", ": >owner", "rm owner", "rm owner; mkfifo owner", "chmod 0 owner"]
+)
+def test_a_server_says_what_its_kernels_do_whatever_becomes_of_its_key(laptop: Laptop, running: str, harm: str) -> None:
+    laptop.ssh(f"cd {laptop.node_folder}/run && {{ {harm}; }}")
+    shown = laptop.playbook("playbooks/status.yml", errors=subprocess.DEVNULL, status_format="json").stdout
+    (one,) = json.loads(shown)
+    assert one["pid"] == int(running)
+    assert one["kernels"] == []
+
+
+@pytest.mark.parametrize("name", ["lock", "session", "owner"])
+def test_a_pipe_for_a_record_keeps_no_start_waiting(laptop: Laptop, stopped: None, name: str) -> None:
+    laptop.ssh(f"cd {laptop.node_folder}/run && rm -f {name} && mkfifo {name}")
+    begun = time.monotonic()
+    started = laptop.playbook("site.yml")
+    assert started.returncode == 0, started.stdout
+    assert time.monotonic() - begun < seconds(40)
+    assert laptop.browser().login(laptop.password)
 
 
 def test_a_server_whose_python_was_deleted_is_ended(laptop: Laptop, stopped: None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import ssl
 import subprocess
@@ -55,6 +56,18 @@ def test_a_neighbour_cannot_read_what_a_kernel_prints(browser: Browser, kernel: 
         assert neighbour.stdout.readline() == "listening\n"
         assert "secret result" in browser.run(kernel, "import time; time.sleep(1); print('secret result')")
         assert neighbour.stdout.read() == ""
+
+
+def test_nothing_listens_for_the_account_but_the_kernel_s_one_port(
+    laptop: Laptop, browser: Browser, kernel: str
+) -> None:
+    """The one that ipykernel opens by itself, on the loopback (docs/security.md)."""
+    browser.run(kernel, "print()")
+    listening = node_root(f"ss -Hltunpe | grep uid:$(id -u {laptop.account}) || true").splitlines()
+    assert len(listening) <= 1, listening
+    assert all("127.0.0.1:" in one.split()[4] for one in listening), listening
+    pids = node_root(f"pgrep -u {laptop.account} -f ipykernel || true").split()
+    assert all(set(re.findall(r"pid=(\d+)", one)) <= set(pids) for one in listening), listening
 
 
 def test_nothing_listens_on_the_gateway(laptop: Laptop) -> None:

@@ -380,7 +380,7 @@ class Owner(PasswordIdentityProvider):
             stop(f"{self.complaint} Run the playbook again.")
         try:
             self.logouts = Logouts(HERE / "run" / "logouts")
-            write_private(HERE / "run" / "owner", self.key)
+            self.write_key()
         except OSError as error:
             stop(f"{HERE / 'run'} cannot be written ({describe(error)}).")
         if self.logouts.flaw:
@@ -392,6 +392,14 @@ class Owner(PasswordIdentityProvider):
         # Scripts of the page read this one.
         app.web_app.settings["xsrf_cookie_kwargs"] = {"path": app.base_url, "secure": True, "samesite": "Lax"}
         super().validate_security(app, ssl_options)
+
+    def write_key(self) -> None:
+        """Write down the owner's key, where it does not stand whole."""
+        path, there = HERE / "run" / "owner", ""
+        with contextlib.suppress(OSError):
+            there = path.read_text(errors="replace") if path.is_file() else ""
+        if there != self.key:
+            write_private(path, self.key)
 
     def whole_hash(self) -> str | None:
         """Return the password's hash as it is now, if it is whole, and say once where it is not."""
@@ -409,6 +417,9 @@ class Owner(PasswordIdentityProvider):
         shown = handler.request.headers.get("Owner-Key", "")
         if hmac.compare_digest(shown.encode(), self.key.encode()):
             return User("owner")
+        if shown:
+            with contextlib.suppress(OSError):
+                self.write_key()
         user = self.get_user_cookie(handler)
         # While the hash is not whole no cookie counts, but it may again.
         if user is None and not self.complaint and handler.get_cookie(self.get_cookie_name(handler)) is not None:

@@ -15,6 +15,7 @@ import fcntl
 import glob
 import importlib
 import os
+import re
 import socket
 import ssl
 import stat
@@ -26,6 +27,8 @@ import traceback
 from typing import Any, NoReturn
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+#: How every path of ours ends.
+END = "/" + "/".join(HERE.split("/")[-2:])
 LOCK = os.path.join(HERE, "run", "lock")
 LOG = os.path.join(HERE, "jupyter.log")
 START, REPORT, _DIGEST, INTERFACE, *OPTIONS = sys.argv[1:]
@@ -72,11 +75,14 @@ def holder(held: str) -> int:
         return 0
 
 
-def lock_says() -> str:
-    """Return what stands in the lock; an empty string where there is none."""
-    with contextlib.suppress(FileNotFoundError), open(LOCK, errors="replace") as lock:
-        return lock.read()
-    return ""
+def says(path: str) -> str:
+    """Return what stands in a lock; an empty string where there is none, or something that is no file."""
+    try:
+        # A pipe would not end, and what is no file is nobody's lock.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), errors="replace") as lock:
+            return lock.read(1000) if stat.S_ISREG(os.fstat(lock.fileno()).st_mode) else ""
+    except FileNotFoundError:
+        return ""
 
 
 def take_lock() -> None:
@@ -91,16 +97,15 @@ def take_lock() -> None:
             # What NFS says of a link may be wrong.
             if os.stat(mine).st_nlink == 2:
                 return sweep()
-            held = lock_says()
+            held = says(LOCK)
             if pid := holder(held):
                 stop(f"The server runs already, as process {pid}.")
             aside = f"{mine}.old"
             with contextlib.suppress(FileNotFoundError):
                 os.rename(LOCK, aside)
-                with open(aside, errors="replace") as file:
-                    if file.read() != held:
-                        # Another start has taken it in between.
-                        os.link(aside, LOCK)
+                if says(aside) != held:
+                    # Another start has taken it in between.
+                    os.link(aside, LOCK)
                 os.unlink(aside)
     finally:
         os.unlink(mine)
@@ -109,10 +114,12 @@ def take_lock() -> None:
 
 def others() -> list[str]:
     """Return the processes of this user that serve our configuration, or are about to, besides this one."""
-    mine, found = f"--config={HERE}/jupyter_server_config.py".encode(), []
+    found = []
+    # Whatever led to the home when another was started may have another name by now.
+    ours = re.compile(rb"(?s)\0--config=/[^\0]*" + re.escape(os.fsencode(END)) + rb"/jupyter_server_config\.py\0")
     for name in glob.glob("/proc/[0-9]*/cmdline"):
         with contextlib.suppress(OSError), open(name, "rb") as line:
-            if os.stat(name).st_uid == os.getuid() and mine in line.read().split(b"\0"):
+            if os.stat(name).st_uid == os.getuid() and ours.search(line.read()):
                 found.append(name.split("/")[2])
     return [pid for pid in found if pid != str(os.getpid())]
 
@@ -156,7 +163,7 @@ def sweep() -> None:
 def give_lock_back() -> None:
     """Take the lock away, if it is ours still."""
     with contextlib.suppress(OSError):
-        if lock_says() == process(os.getpid()):
+        if says(LOCK) == process(os.getpid()):
             os.unlink(LOCK)
 
 
@@ -199,8 +206,12 @@ def make_place(path: str) -> None:
     # systemd-tmpfiles passes by what is locked; the descriptor stays open as long as this process.
     with contextlib.suppress(OSError):
         fcntl.flock(folder, fcntl.LOCK_SH)
-    with open(os.open(mark, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
-        file.write(HERE + "\n")
+    try:
+        with open(os.open(mark, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            file.write(HERE + "\n")
+    except OSError as error:
+        # What a full disk says at the end of a file does not name it.
+        raise OSError(error.errno, error.strerror, mark) from error
 
 
 def keep_place(path: str) -> None:
@@ -338,8 +349,11 @@ def serve() -> None:
         require_alone()
         begin_log()
         make_place(place)
-        with open(os.path.join(HERE, "run", "session"), "w") as record:
+        session = os.path.join(HERE, "run", "session")
+        with open(f"{session}.new", "w") as record:
             record.write(os.environ.get("STY", "") + "\n")
+        # Whatever is there, a pipe too.
+        os.replace(f"{session}.new", session)
         # Ours are found without PYTHONPATH, which kernels would inherit, and leave nothing beside them.
         sys.path.insert(0, HERE)
         sys.dont_write_bytecode = True
@@ -353,7 +367,7 @@ def serve() -> None:
         server = initialize(found)
         require_privacy(server)
         server.http_server.ssl_options = pair.context
-        if lock_says() != process(os.getpid()):
+        if says(LOCK) != process(os.getpid()):
             stop("another start has taken the lock.")
         threading.Thread(target=keep_place, args=(place,), daemon=True).start()
         server.start()

@@ -5,7 +5,8 @@
     stop   FOLDER PATIENCE SECONDS
 
 FOLDER is ours on the node, and PATIENCE how many times longer than usual a wait may be. A server is found by its
-process, which names our configuration on its command line; a record may be old, cut short or another node's.
+process, which names our configuration on its command line; a record may be old, cut short or another node's. Whatever
+led to the home when the server was started may have another name by now: what counts is the path's end.
 
 The answer has `pid`, `version`, `started`, `last_activity` (as Jupyter writes times), `kernels` (a list of `name`,
 `state`, `last_activity`), and of the server and all its kernels `memory` in bytes and `cpu` in percent of one core; or
@@ -30,16 +31,22 @@ import secrets
 import signal
 import socket
 import ssl
+import stat
 import struct
 import subprocess
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 COMMAND, FOLDER, PATIENCE = sys.argv[1], sys.argv[2], float(sys.argv[3])
-CONFIG = f"--config={FOLDER}/jupyter_server_config.py"
+#: How every path of ours ends.
+END = "/" + "/".join(FOLDER.split("/")[-2:])
+CONFIG = f"{END}/jupyter_server_config.py"
 LAUNCHER = os.path.join(FOLDER, "launch")
+SOCKET = "/run/jupyter.sock"
 #: How long the server may take to answer, and how long its CPU time is watched, in seconds.
 ANSWER, WATCH = 3 * PATIENCE, 0.3
+#: The most that a log has, in bytes.
+LOG = 10 * 2**20
 
 if TYPE_CHECKING:
     Endpoint = tuple[str, str]
@@ -59,8 +66,9 @@ class Process:
         self.pid, self.parent, self.begun = pid, int(fields[1]), int(fields[19])
         self.memory, self.ticks = int(fields[21]), int(fields[11]) + int(fields[12])
         self.dead = fields[0] == "Z"
+        self.serves = any(word.startswith("--config=/") and word.endswith(CONFIG) for word in self.words)
         # `sh LAUNCHER`, or `bash -l LAUNCHER`; not screen, which has it further behind.
-        self.launches = LAUNCHER in self.words[1:3]
+        self.launches = any(word.endswith(f"{END}/launch") for word in self.words[1:3])
 
     def option(self, name: str) -> str:
         """Return the value of an option on its command line."""
@@ -79,7 +87,7 @@ def processes() -> dict[int, Process]:
 
 def servers() -> list[Process]:
     """Return our servers, the oldest first, without the children that have not yet become something else."""
-    found = {pid: process for pid, process in processes().items() if CONFIG in process.words}
+    found = {pid: process for pid, process in processes().items() if process.serves}
     return sorted((one for one in found.values() if one.parent not in found), key=lambda one: one.begun)
 
 
@@ -90,17 +98,25 @@ def family(pids: set[int], everybody: dict[int, Process]) -> dict[int, Process]:
     return {pid: everybody[pid] for pid in pids if pid in everybody}
 
 
+def read_lines(name: str, size: int = 300) -> list[str]:
+    """Return what a file of ours begins with; nothing where it cannot be read, or is a pipe, which would not end."""
+    with contextlib.suppress(OSError):
+        path = os.open(os.path.join(FOLDER, name), os.O_RDONLY | os.O_NONBLOCK)
+        with open(path, errors="replace") as file:
+            if stat.S_ISREG(os.fstat(path).st_mode):
+                return file.read(size).splitlines()
+    return []
+
+
 def record(name: str) -> str:
-    """Return the first line of a record; an empty string where it cannot be read."""
-    with contextlib.suppress(OSError), open(os.path.join(FOLDER, "run", name), errors="replace") as file:
-        return file.readline(300).strip()
-    return ""
+    """Return the first line of a record; an empty string where there is none."""
+    return (read_lines(f"run/{name}") or [""])[0].strip()
 
 
 def endpoint(server: Process) -> Endpoint:
     """Return where a server listens: its kind, and the path of a socket or HOST:PORT."""
-    if server.option("sock"):
-        return "socket", server.option("sock")
+    if path := server.option("sock"):
+        return "socket", FOLDER + path[-len(SOCKET) :] if path.endswith(END + SOCKET) else path
     if server.option("port"):
         return "loopback", f"127.0.0.1:{server.option('port')}"
     # One that was started by an older version of this, which left it in a record.
@@ -111,7 +127,7 @@ def endpoint(server: Process) -> Endpoint:
 def listens_at(server: Process, kind: str, address: str) -> bool:
     """Tell whether a server's command line has it listen at an endpoint."""
     if kind == "socket":
-        return server.option("sock") == address
+        return endpoint(server) == (kind, address)
     everywhere = server.option("ip") == "0.0.0.0"  # noqa: S104  Not bound here.
     return server.option("port") == address.rpartition(":")[2] and everywhere == (kind == "network")
 
@@ -205,13 +221,21 @@ class Foreign(Exception):
     """What answers is not ours."""
 
 
+def shows_owner() -> dict[str, str]:
+    """Return what shows that one is the server's owner."""
+    return {"Owner-Key": record("owner") or "unknown"}
+
+
 def ask(at: Endpoint) -> dict[str, Any]:
     """Ask the server for everything that it knows."""
-    key = {"Owner-Key": record("owner")}
 
     def api(path: str) -> Any:
-        connection = Server(at)
-        status, text = connection.ask(f"/api{path}?no_track_activity=1", **key)
+        for _ in range(2):
+            connection = Server(at)
+            status, text = connection.ask(f"/api{path}?no_track_activity=1", **shows_owner())
+            # A server that is shown another key than its own writes that down again.
+            if status != 403:
+                break
         if status != 200:
             raise OSError(f"{status} at /api{path}")
         return json.loads(text), connection.pid
@@ -291,7 +315,7 @@ class Start:
 
     def processes(self) -> list[Process]:
         """Return the launcher, or the server that it has become."""
-        return [one for one in processes().values() if self.id in one.words and (one.launches or CONFIG in one.words)]
+        return [one for one in processes().values() if self.id in one.words and (one.launches or one.serves)]
 
     def begin(self) -> None:
         """Start the launcher in our last session, if another window of the user's kept it alive, else in a new one."""
@@ -329,21 +353,16 @@ class Start:
 
     def said(self) -> list[str]:
         """Return what the launcher says: that it has begun, and why it starts nothing."""
-        with contextlib.suppress(OSError), open(self.report, errors="replace") as report:
-            return report.read().splitlines()
-        return []
+        return read_lines(f"run/{os.path.basename(self.report)}", 10**5)
 
     def log(self) -> list[str] | None:
         """Return the log of this start, none of an earlier one's."""
-        with contextlib.suppress(OSError), open(os.path.join(FOLDER, "jupyter.log"), errors="replace") as log:
-            lines = log.read().splitlines()
-            return lines[1:] if lines and lines[0].startswith(f"Start {self.id},") else None
-        return None
+        said = read_lines("jupyter.log", LOG)
+        return said[1:] if said and said[0].startswith(f"Start {self.id},") else None
 
     def answers(self, ours: int | None = None) -> bool:
         """Tell whether the server is ours, and private; Foreign where something else is at its endpoint."""
-        pid = ours or next((one.pid for one in self.processes() if CONFIG in one.words), 0)
-        key = record("owner")
+        pid = ours or next((one.pid for one in self.processes() if one.serves), 0)
         try:
             first = Server(self.endpoint, verify=True)
             status, _ = first.ask("/api")
@@ -355,7 +374,7 @@ class Start:
             if status != 200:
                 return False
             stranger, _ = Server(self.endpoint, verify=True).ask("/api/status")
-            owner, _ = Server(self.endpoint, verify=True).ask("/api/status", **{"Owner-Key": key})
+            owner, _ = Server(self.endpoint, verify=True).ask("/api/status", **shows_owner())
         except ssl.SSLCertVerificationError as error:
             raise Foreign(f"What listens at {self.endpoint[1]} does not show our certificate: {error}") from error
         except ssl.SSLError as error:
@@ -375,7 +394,7 @@ class Start:
             alive = time.monotonic() if there else alive
             said = self.said()
             for one in there:
-                if CONFIG in one.words and not listens_at(one, *self.endpoint):
+                if one.serves and not listens_at(one, *self.endpoint):
                     self.fail(
                         [
                             f"The files on the node are older than your inventory: the server would listen at "
