@@ -51,12 +51,24 @@ def with_block(text: str, name: str, managed: str, block: str) -> str:
     return "".join([text, "" if not text or text.endswith("\n") else "\n", *new])
 
 
-def with_first_line(text: str, line: str, present: bool) -> str:
-    """Return a text that begins with a line, or that has it nowhere."""
-    if present:
-        there = line in [one.rstrip("\r\n") for one in _lines(text)]
-        return text if there else f"{line}\n{text}"
-    return re.sub(rf"(?m)^{re.escape(line)}\r?\n", "", text)
+def with_first_line(text: str, line: str, present: bool, below: str = "") -> str:
+    """Return a text that begins with a line, or that has it nowhere.
+
+    Args:
+        text: what is there.
+        line: the line.
+        present: whether it shall be there; wherever it counts is good.
+        below: of an ssh_config, a regular expression for the part where the line would not count.
+
+    Returns:
+        The text with the line, or without it, and all else as it was.
+    """
+    # An indented line of a shell may be all that an `if` has.
+    blanks = r"[ \t]*" if below else ""
+    found = re.compile(rf"(?m)^{blanks}{re.escape(line)}{blanks}\r?(?:\n|\Z)")
+    if present and found.search(re.sub(below, "", text) if below else text):
+        return text
+    return (f"{line}\n" if present else "") + found.sub("", text)
 
 
 @dataclass
@@ -183,7 +195,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types.
             there = str(source) not in map(str, given.get("absent", ()))
             old, present = read(path), there and bool(files.texts.get(source, read(source)).strip())
             if present or path.exists():
-                files.write(path, with_first_line(old, first["line"], present), old, first.get("validate", ()))
+                files.write(
+                    path,
+                    with_first_line(old, first["line"], present, first.get("below", "")),
+                    old,
+                    first.get("validate", ()),
+                )
         for one in given.get("files", ()):
             files.write(Path(one["path"]), one["text"], read(Path(one["path"])), mode=0o644)
         for path in given.get("absent", ()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +14,18 @@ from unittest import mock
 
 import laptop_files
 import pytest
+import yaml
 from ansible.errors import AnsibleActionFail
 from hypothesis import given
 from hypothesis import strategies as st
 from laptop_files import ActionModule, Files, read, with_block, with_first_line
+from variables import PROJECT
 
 MANAGED = "Written by us."
 BLOCK = "Host a\n    User jane\n"
 LINE = 'Include "/home/jane/.jupyter-cluster/ssh_config"'
+#: The part of an ssh_config in which a line counts for some hosts alone.
+BELOW = yaml.safe_load((PROJECT / "roles" / "ssh_config" / "vars" / "main.yml").read_text())["__ssh_config_conditional"]
 #: What no decoder of UTF-8 takes.
 BYTES = b"# Caf\xe9 \xff\xfe\r\nHost x\n"
 
@@ -131,6 +136,7 @@ def test_a_line_is_there_once(before: str, after: str) -> None:
         (f"{LINE}\nHost x\n", "Host x\n"),
         (f"{LINE}\r\nHost x\r\n", "Host x\r\n"),
         (f"Host x\n{LINE}\n\nHost y", "Host x\n\nHost y"),
+        (f"Host x\n{LINE}", "Host x\n"),
         (f"{LINE}\n{LINE}\nHost x\n", "Host x\n"),
         (f"# {LINE}\n{LINE}.old\n{LINE} # mine\n", f"# {LINE}\n{LINE}.old\n{LINE} # mine\n"),
         # What has a meaning in an expression has none here.
@@ -144,6 +150,62 @@ def test_a_line_goes_wherever_it_is(before: str, after: str) -> None:
 @given(st.text().filter(lambda text: LINE not in text))
 def test_a_line_that_goes_gives_back_what_was_there(text: str) -> None:
     assert with_first_line(with_first_line(text, LINE, True), LINE, False) == text
+
+
+#: How a part of an ssh_config begins that counts for some hosts alone, and what only looks like it.
+CONDITIONS = [
+    "Host x", "host x", "HOST\tx", "  Host x", "\t Host x", "Host=x", "Host = x", "Host  =x", 'Host "x"',
+    '"Host" x', "=Host x", "Host *", "Match all", "match host x", "Match=host=x", "MATCH final all",
+]  # fmt: skip
+NO_CONDITIONS = [
+    "# Host x", "#Match all", "Hostname x", "HostName=x", "HostKeyAlias x", "ProxyCommand ssh Host x", "", "\t",
+    "SendEnv Match",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
+@pytest.mark.parametrize("above", [*CONDITIONS, *NO_CONDITIONS])
+def test_an_include_counts_where_ssh_says_so(tmp_path: Path, above: str, end: str) -> None:
+    """And where it does not, the line is moved, once, and nothing else is."""
+    (tmp_path / "ours").write_text("Host node\nUser ours\n")
+    line = f'Include "{tmp_path}/ours"'
+    mine = [f"# mine{end}", f"{above}{end}", f"Port 22{end}"]
+    text = "".join([*mine[:2], line, end, mine[2]])
+    (tmp_path / "config").write_bytes(text.encode())
+    ssh = ["ssh", "-G", "-F", str(tmp_path / "config"), "node"]
+    read_by_ssh = "\nuser ours\n" in subprocess.run(ssh, capture_output=True, text=True, check=True).stdout
+    if "*" not in above and "all" not in above:
+        assert read_by_ssh == (above in NO_CONDITIONS)
+    there = with_first_line(text, line, True, BELOW)
+    assert there == (text if above in NO_CONDITIONS else "".join([f"{line}\n", *mine]))
+    assert with_first_line(there, line, True, BELOW) == there
+    assert with_first_line(text, line, False, BELOW) == "".join(mine)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # All of them become one.
+        (f"Host x\n{LINE}\nHost y\n    {LINE}\nPort 22\n{LINE}", f"{LINE}\nHost x\nHost y\nPort 22\n"),
+        # As an editor has put it there; and one that counts is enough.
+        (f"Host x\n\t{LINE} \r\n  Port 22\n", f"{LINE}\nHost x\n  Port 22\n"),
+        (f"# mine\n  {LINE}\nHost x\n{LINE}\n", f"# mine\n  {LINE}\nHost x\n{LINE}\n"),
+        (f"Host x\n# {LINE}\n", f"{LINE}\nHost x\n# {LINE}\n"),
+    ],
+)
+def test_a_line_is_moved_to_where_it_counts(before: str, after: str) -> None:
+    assert with_first_line(before, LINE, True, BELOW) == after
+    assert with_first_line(after, LINE, True, BELOW) == after
+    for text in (before, after):
+        without = "".join(one for one in text.splitlines(keepends=True) if one.strip() != LINE)
+        assert with_first_line(text, LINE, False, BELOW) == without
+
+
+def test_in_a_shell_s_file_an_indented_line_is_the_person_s() -> None:
+    """It may be all that an `if` has."""
+    text = f"if true; then\n  {LINE}\nfi\nHost x\n{LINE}\n"
+    assert with_first_line(text, LINE, True) == text
+    assert with_first_line(text, LINE, False) == f"if true; then\n  {LINE}\nfi\nHost x\n"
 
 
 # Files.
@@ -394,6 +456,17 @@ def test_a_line_stays_while_its_file_has_another_cluster_s_block(home: Path) -> 
     run(**way_in(home, ""))
     assert (home / "config").read_text() == f"{LINE}\nHost x\n"
     assert ours.read_text() == block("Host y\n", "viper, the way in")
+
+
+def test_a_line_that_is_moved_is_shown(home: Path) -> None:
+    (home / "ours").write_text(BLOCK)
+    (home / "config").write_text(f"Host x\n{LINE}\nPort 22\n")
+    line = {"path": str(home / "config"), "line": LINE, "source": str(home / "ours"), "below": BELOW}
+    for check in (True, False):
+        (diff,) = run(check=check, first_lines=[line])["diff"]
+        assert (diff["before"], diff["after"]) == (f"Host x\n{LINE}\nPort 22\n", f"{LINE}\nHost x\nPort 22\n")
+    assert (home / "config").read_text() == f"{LINE}\nHost x\nPort 22\n"
+    assert run(first_lines=[line])["changed"] is False
 
 
 @pytest.mark.parametrize("gone", [True, False])

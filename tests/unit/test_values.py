@@ -22,6 +22,7 @@ from ansible.template import Templar, trust_as_template
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from jinja2 import Environment
+from laptop_files import with_first_line
 from patience import seconds
 from refusals import refusals
 from variables import PROJECT
@@ -377,6 +378,31 @@ def read_python(text: str) -> Any:
 
 
 @functools.cache
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
+@pytest.mark.parametrize(
+    ("config", "counts"),
+    [
+        ("LINE", True),
+        ("# Host x\nHostname x\n  LINE \nHost x\n", True),
+        ("Host x\nLINE\n", False),
+        ("\tmatch = host x\n\tPort 22\nLINE\n", False),
+        # ssh knows no line end but this one.
+        ("# \u2028LINE\n", False),
+        ("", False),
+    ],
+)
+def test_the_way_in_is_complete_only_where_the_line_counts(tmp_path: Path, config: str, counts: bool, end: str) -> None:
+    """As `laptop_files` sees it, too: else each run would write, or none."""
+    chosen = {"ssh_config_user_config": str(tmp_path / "config"), "ssh_config_directory": "/home/jane/ours"}
+    line = str(evaluate("{{ ssh_config_include }}", run_with(**chosen)))
+    text = config.replace("LINE", line).replace("\n", end)
+    (tmp_path / "config").write_bytes(text.encode())
+    variables = run_with(**chosen)
+    assert evaluate("{{ ssh_config_included }}", variables) is counts
+    below = str(evaluate("{{ __ssh_config_include_line.below }}", variables))
+    assert (with_first_line(text, line, True, below) == text) == counts
+
+
 def read_shell(text: str) -> Any:
     """Its words, once bash has taken it for a script."""
     subprocess.run(["bash", "-n"], input=text, text=True, timeout=seconds(10), check=True)

@@ -53,6 +53,25 @@ def test_crlf_lines_survive(crlf: Person) -> None:
     assert crlf.effective(crlf.tunnel)["user"] == ["crlf-hpc"]
 
 
+@pytest.mark.parametrize("name", ["blocks", "crlf"])
+def test_a_line_below_their_blocks_is_moved_to_where_it_counts(request: pytest.FixtureRequest, name: str) -> None:
+    """There ssh reads ours for another host alone."""
+    person: Person = request.getfixturevalue(name)
+    config = person.read(".ssh/config")
+    end = "\r\n" if b"\r\n" in config else "\n"
+    above = f"    ControlPath ~/.ssh/elsewhere-%C{end}"
+    moved = person.config.replace(above.encode(), f"{above}{person.include.strip()}{end}".encode())
+    assert moved != person.config
+    person.write(".ssh/config", moved)
+    assert "proxyjump" not in person.effective(person.node)
+    assert f"+{person.include}" in person.site("playbooks/doctor.yml --check --diff")
+    assert person.read(".ssh/config") == moved
+    assert "changed=1" in person.site("playbooks/doctor.yml")
+    assert person.read(".ssh/config") == config
+    assert person.effective(person.node)["proxyjump"] == [GATEWAY]
+    assert "changed=0" in person.site("playbooks/doctor.yml")
+
+
 def test_a_foreign_alias_resolves_as_before(person: Person) -> None:
     if person.config:
         assert "\nuser somebody\n" in person.foreign
