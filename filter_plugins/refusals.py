@@ -17,7 +17,7 @@ _INTEGER = re.compile(r"0|[1-9][0-9]{0,8}")
 _FLOAT = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:[.][0-9]{1,9})?")
 
 #: Of a bound, what another option may take over.
-_SHARED = {"form", "keys", "least", "most", "unit", "but"}
+_SHARED = {"form", "only", "keys", "least", "most", "unit", "but"}
 
 Spec = Mapping[str, Any]
 
@@ -37,10 +37,10 @@ def refusals(values: Mapping[str, Any], options: Mapping[str, Spec], bounds: Map
         values: the values of the variables that are set, by name.
         options: the options, by name, as a role's argument spec has them.
         bounds: what an argument spec cannot say, by name: `form`, a regular expression for all of a text, of each
-            element of a list, or of each text in a dictionary of lists; `keys`, one for a dictionary's keys; `least`
-            and `most`, for numbers, with their `unit`; `called`, the name for people; `but`, what is wrong with another
-            value; `remedy`; `absent`, what to say where it has to be set, and is not. Or, for all of that but name and
-            remedy, another option's name.
+            element of a list, or of each text in a dictionary of lists; `keys`, one for a dictionary's keys; `only`,
+            of what is no option of ours, the values that do no harm; `least` and `most`, for numbers, with their
+            `unit`; `called`, the name for people; `but`, what is wrong with another value; `remedy`; `absent`, what to
+            say where it has to be set, and is not. Or, for all of that but name and remedy, another option's name.
 
     Returns:
         A line for each, in the order of the bounds. A text is one line of what can be seen, whatever its form is.
@@ -65,7 +65,7 @@ def refusals(values: Mapping[str, Any], options: Mapping[str, Spec], bounds: Map
 
 def _spec(bound: Spec) -> Spec:
     """Say what a variable is that is no option of ours."""
-    return {"type": "int" if "least" in bound else "str"}
+    return {"type": "int" if "least" in bound else "str", "choices": bound.get("only", ())}
 
 
 def _plain(value: object) -> object:
@@ -146,7 +146,7 @@ def _is_bool(value: object) -> bool:
 def _wrong(value: object, kind: str, choices: Sequence[str], bound: Spec) -> str | None:
     """Say what is wrong with one text or number."""
     if choices:
-        return None if value in choices else f": it is {_listed(choices, 'or')}."
+        return None if value in choices else str(bound.get("but") or f": it is {_listed(choices, 'or')}.")
     if kind in ("int", "float"):
         unit = f" of {bound['unit']}" if "unit" in bound else ""
         number = _number(value, _INTEGER if kind == "int" else _FLOAT)

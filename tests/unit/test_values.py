@@ -193,7 +193,9 @@ def test_every_option_is_bounded() -> None:
     assert set(bounds()) - ansible - {"inventory_hostname"} == set(options()) - secret
     for name, bound in bounds().items():
         kind, choices = options().get(name, {"type": "str"})["type"], options().get(name, {}).get("choices")
-        if name != "ansible_ssh_timeout" and kind in ("str", "list", "dict") and not choices:
+        if "only" in bound:
+            assert name in ansible, name
+        elif name != "ansible_ssh_timeout" and kind in ("str", "list", "dict") and not choices:
             assert "form" in bound, name
             assert kind != "dict" or "keys" in bound or "options" in options()[name], name
         elif kind in ("int", "float"):
@@ -252,6 +254,11 @@ def test_where_nothing_more_is_set_nothing_is_refused() -> None:
         # The inventory's own alone: what the roles make of it would be wrong by that.
         ({"my_port": 80, "tls_cert_days": 1}, ["The local port is 80: "]),
         ({"tls_cert_days": 1, "ssh_config_persist": "x"}, ['ssh_config_persist is "x": ', "tls_cert_days is 1: "]),
+        # What would lead Ansible alone elsewhere; of a name that Ansible has by two, the one that was set.
+        ({"ansible_user": "bob", "ansible_port": 22}, ["ansible_user (or -u", "ansible_port (or remote_port "]),
+        ({"ansible_ssh_user": "bob"}, ['ansible_ssh_user is "bob": Ansible alone would go by that, and ']),
+        ({"ansible_user": "", "ansible_connection": "smart", "ansible_become": False}, []),
+        ({"ansible_ssh_common_args": "-J other"}, ["ansible_ssh_common_args is set, "]),
         ({"my_gateway": "other"}, ['my_gateway is "other", and hydra has gate.example.org. Choose one of them']),
         ({"my_gateway": "other", "cluster_other_gateways": ["other"]}, []),
         ({"cluster_host_keys": {"other": [KEY]}}, [f'cluster_host_keys has "other": ["{KEY}"]. Write a gateway or ']),

@@ -22,6 +22,7 @@ WRONG = {
     "a misspelled name": {"my_usr": "jane"},
     "what does not fit": {"my_gateway": "gate3.rzg.mpg.de"},
     "the password": {"my_password": "short"},
+    "another account for Ansible alone": {"ansible_ssh_user": "bob"},
 }
 #: Where the laptop's container has each.
 CORES = {"2.21": "/opt/ansible", "2.22": "/opt/ansible-2.22"}

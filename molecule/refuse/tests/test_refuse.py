@@ -190,6 +190,79 @@ def test_gateway_that_the_cluster_does_not_have(refusal: Refusal) -> None:
     )
 
 
+#: What Ansible alone would go by.
+ALONE = ": Ansible alone would go by that, and not the tunnel, nor your own ssh."
+IN_SSH_CONFIG = "in your ssh_config instead."
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("ansible_user", "bob", "Set my_user in inventory/group_vars/all/me.yml instead."),
+        ("ansible_ssh_user", "bob", "Set my_user in inventory/group_vars/all/me.yml instead."),
+        ("ansible_host", "127.0.0.1", f"Set HostName for {NODE} {IN_SSH_CONFIG}"),
+        ("ansible_ssh_host", "127.0.0.1", f"Set HostName for {NODE} {IN_SSH_CONFIG}"),
+        ("ansible_port", 2222, f"Set Port for {NODE} {IN_SSH_CONFIG}"),
+        ("ansible_ssh_port", "2222", f"Set Port for {NODE} {IN_SSH_CONFIG}"),
+        ("ansible_private_key_file", "/key", f"Set IdentityFile for {NODE} {IN_SSH_CONFIG}"),
+        ("ansible_ssh_private_key_file", "/key", f"Set IdentityFile for {NODE} {IN_SSH_CONFIG}"),
+        ("ansible_connection", "local", "Leave it out."),
+        ("ansible_become", True, "Leave it out: no root is needed."),
+        ("ansible_ssh_host_key_checking", False, "Leave it out: cluster_host_keys and your known_hosts decide."),
+        ("ansible_ssh_args", "-p 2222", "Write what it says into your ssh_config."),
+        ("ansible_ssh_extra_args", "-l bob", "Write what it says into your ssh_config."),
+    ],
+)
+def test_what_ansible_alone_would_go_by(refusal: Refusal, name: str, value: object, remedy: str) -> None:
+    """It would look at one place, while the tunnel leads to another."""
+    said = refusal(**{name: value})
+    assert said.startswith(name)
+    assert said.endswith(f" is {json.dumps(value)}{ALONE} {remedy}")
+
+
+def test_another_way_than_through_the_gateway(refusal: Refusal) -> None:
+    assert refusal(ansible_ssh_common_args="-J gate.example.org") == (
+        "ansible_ssh_common_args is set, in which this project says what Ansible needs. Leave it out; the way is said "
+        "by cluster_gateway and your ssh_config."
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "begin"),
+    [
+        (["-u", "bob"], 'ansible_user (or -u, or remote_user in an ansible.cfg) is "bob": '),
+        (["--private-key", "/key"], "ansible_private_key_file (or --private-key, or private_key_file in an ansible."),
+        (["-c", "local"], 'ansible_connection (or -c, or transport in an ansible.cfg) is "local": '),
+    ],
+)
+def test_what_the_command_line_would_have_ansible_alone_go_by(refusal: Refusal, options: list[str], begin: str) -> None:
+    assert refusal(*options).startswith(begin)
+
+
+@pytest.mark.parametrize("place", ["group_vars", "inventory"])
+def test_an_inventory_that_leads_ansible_elsewhere(refusal: Refusal, tmp_path: Path, place: str) -> None:
+    if place == "inventory":
+        (tmp_path / "hydra.yml").write_text("hydra: {vars: {ansible_user: bob}}\n")
+    else:
+        (tmp_path / "hydra.yml").write_text("hydra: {}\n")
+        (tmp_path / "group_vars").mkdir()
+        (tmp_path / "group_vars" / "all.yml").write_text("ansible_user: bob\n")
+    assert refusal("-i", str(tmp_path / "hydra.yml")).startswith("ansible_user ")
+
+
+def test_what_says_nothing_else_is_no_obstacle(refusal: Refusal) -> None:
+    """The run goes on, to the refusal that comes after the names; what the environment says of root does not count."""
+    usual = {
+        "ansible_connection": "ssh",
+        "ansible_ssh_pipelining": False,
+        "ansible_python_interpreter": "/usr/bin/python3",
+    }
+    environment = {"ANSIBLE_BECOME": "1", "ANSIBLE_HOST_KEY_CHECKING": "0", "ANSIBLE_SSH_EXTRA_ARGS": "-p 1"}
+    assert refusal("-b", environment=environment, my_interface="notebook", **usual).startswith(
+        f"There is no Jupyter notebook on {NODE}."
+    )
+
+
 @pytest.mark.parametrize(
     ("host", "keys"),
     [(GATEWAY, "ED25519 SHA256:" + 43 * "x"), (GATEWAY, ["SHA256:" + 43 * "x"]), ("g.org", ["RSA SHA256:" + 43 * "x"])],
