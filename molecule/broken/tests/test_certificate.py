@@ -116,6 +116,48 @@ def test_a_look_waits_for_nothing_and_believes_nothing(laptop: Laptop, running: 
         on_the_node(laptop, "rm -f server.* ca.crt && mv run/kept/* . && rmdir run/kept")
 
 
+@pytest.mark.parametrize(
+    ("harm", "why"),
+    [
+        ("rm server.crt", "server.crt is missing"),
+        ("rm ca.crt", "ca.crt is missing"),
+        (GARBAGE, "ca.crt is no certificate"),
+        (
+            "openssl req -x509 -newkey rsa:2048 -nodes -keyout server.key -out server.crt -subj /CN=localhost -days 9"
+            " -addext subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1 -addext extendedKeyUsage=serverAuth 2>&1",
+            "server.crt is not signed by ca.crt",
+        ),
+    ],
+    ids=["no certificate", "no authority", "garbage", "of another authority"],
+)
+def test_a_start_by_connect_mends_it_first(laptop: Laptop, stopped: None, harm: str, why: str) -> None:
+    on_the_node(laptop, harm)
+    started = laptop.playbook("playbooks/connect.yml", my_browser=False, my_start=True)
+    assert started.returncode == 0, started.stdout
+    assert f"The certificate on {NODE} gets another one in its place: {why}." in words(started.stdout)
+    whole(laptop)
+    assert laptop.server()
+    assert shown(laptop)
+
+
+@pytest.mark.parametrize("file", ["password_hash", "serve.py"])
+def test_a_start_by_connect_names_what_only_a_whole_run_mends(laptop: Laptop, stopped: None, file: str) -> None:
+    """In one line, before it opens a tunnel."""
+    assert laptop.playbook("playbooks/disconnect.yml").returncode == 0
+    on_the_node(laptop, f"mv {file} run")
+    try:
+        refused = laptop.playbook("playbooks/connect.yml", my_browser=False, my_start=True)
+    finally:
+        on_the_node(laptop, f"mv run/{file} .")
+    assert refused.returncode != 0
+    assert (
+        f"The files that the server on {NODE} starts with are not whole: {file}. Have them written: ansible-playbook "
+        "site.yml -l hydra"
+    ) in refused.stdout.splitlines()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("localhost", int(laptop.url.rpartition(":")[2])), 5)
+
+
 def test_no_verb_ends_in_a_raw_error(laptop: Laptop, running: str) -> None:
     on_the_node(laptop, GARBAGE)
     status = laptop.playbook("playbooks/status.yml", errors=subprocess.DEVNULL, status_format="json")
