@@ -21,6 +21,12 @@ LIMIT = seconds(15)
 #: What a verb that only looks says of a connection that does not answer.
 STALLS = f"The open connection to {NODE} and {GATEWAY} does not answer: it stalls, or is dead. This only looks, and has"
 
+#: What the others say of it.
+GIVEN_UP = (
+    f"The open connection to {NODE} and {GATEWAY} did not answer, and is given up; what else used it (an ssh, rsync or "
+    "tunnel) has ended with it, or stands still as long as it does."
+)
+
 
 def through(relay: Relay, machine: str, port: int) -> Laptop:
     """A machine of the same person's behind a relay, with an open tunnel."""
@@ -167,10 +173,32 @@ def test_connect_says_what_ended_with_a_dead_connection(traveller: Laptop, relay
         relay.forget()
         connected = traveller.playbook("playbooks/connect.yml", my_browser=False)
         assert connected.returncode == 0, connected.stdout
-        assert f"The open connection to {NODE} and {GATEWAY} was dead, and is closed; what else used it " in (
-            connected.stdout
-        )
+        assert GIVEN_UP in connected.stdout
         assert copy.wait(seconds(5)) != 0
+
+
+def test_what_used_a_suspended_connection_goes_on_with_it(traveller: Laptop, running: str) -> None:
+    """It has not ended, and nothing says so."""
+    suspended = masters(traveller)
+    try:
+        with copying(traveller) as copy:
+            for process in suspended:
+                os.kill(process, signal.SIGSTOP)
+            done = traveller.playbook("playbooks/password.yml")
+            assert done.returncode == 0, done.stdout
+            assert GIVEN_UP in done.stdout
+            assert copy.poll() is None
+            for process in suspended:
+                os.kill(process, signal.SIGCONT)
+            assert copy.communicate(timeout=seconds(60))[0].split()[-1] == "40"
+            assert copy.returncode == 0
+    finally:
+        # No socket leads to them any more, and one has the tunnel's port. Told to end, they would take the sockets away
+        # that those in their place have by the same names.
+        for process in suspended:
+            os.kill(process, signal.SIGKILL)
+    again = traveller.playbook("playbooks/connect.yml", my_browser=False)
+    assert again.returncode == 0, again.stdout
 
 
 def test_two_minutes_without_a_network(

@@ -99,7 +99,7 @@ def test_a_dead_connection_is_noticed_and_closed(token: TokenPerson, no_login: N
     # After 2.5 s without an answer.
     assert time.monotonic() - begun < seconds(2.5) + 3 * engine(token)
     assert (
-        f"The connection that was open is dead, and closed now, with all that used it. {log_in_first(token)}"
+        f"The connection that was open did not answer, and is given up, with all that used it. {log_in_first(token)}"
     ) in words(shown)
     assert token.run("ls ~/.jupyter-cluster/cm") == ""
     assert token.run("pgrep -u token -x ssh", check=False) == ""
