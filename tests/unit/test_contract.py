@@ -119,7 +119,7 @@ def test_the_table_of_variables_is_rendered_from_the_specs() -> None:
 def test_what_a_role_does_is_chosen_by_its_tasks() -> None:
     """And not by an option with which each run would walk past all that it does not do."""
     states = {name for role in ROLES for name in options(role) if name.endswith("_state")}
-    assert states == {"screen_session_state"}
+    assert states == set()
 
 
 #: What is a secret, by the name of the variable, the filter, or the file; a message may name the option.

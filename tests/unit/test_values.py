@@ -244,6 +244,7 @@ def test_where_nothing_more_is_set_nothing_is_refused() -> None:
         ({"my_usr": "jane"}, ["Unknown: my_usr (did you mean my_user?). Correct it where it is set: "]),
         ({"ssh_tunnel_state": "absent"}, ["Unknown: ssh_tunnel_state (did you mean ssh_tunnel_"]),
         ({"screen_session_restart": True}, ["Unknown: screen_session_restart (it is my_restart now). Correct it "]),
+        ({"screen_session_state": "restarted"}, ["Unknown: screen_session_state (it is my_restart now). Correct it "]),
         # What roles tell each other is set by nobody.
         ({"ssh_config_include": "Host *"}, ["Unknown: ssh_config_include (a role sets it by itself). Correct it "]),
         ({"__ssh_config_control_path": "x\ny"}, ["Unknown: __ssh_config_control_path (a role sets it by itself). "]),
@@ -307,6 +308,25 @@ def test_the_one_task_of_a_verb_says_what_is_wrong_with_the_machine_the_choice_o
         said = evaluate(task["ansible.builtin.fail"]["msg"], scope)
         said = [said] if isinstance(said, str) else said
         assert [line[: len(begin)] for line, begin in zip(said, lines, strict=True)] == lines
+
+
+@pytest.mark.parametrize("restarts", [True, False])
+@pytest.mark.parametrize("by", ["my_restart", "jupyter_config_restarts"])
+@pytest.mark.parametrize("running", [True, False])
+def test_a_server_is_restarted_where_its_new_endpoint_counts(running: bool, by: str, restarts: bool) -> None:
+    """One switch decides both: else the tunnel would lead to where nobody listens."""
+    (task,) = load(PROJECT / "roles" / "screen_session" / "tasks" / "main.yml")
+    old = {"kind": "loopback", "address": "127.0.0.1:1"}
+    server = {"pid": "7", "current": True, "endpoint": old} if running else {}
+    scope = {**run_with(**{by: restarts}), "login_node_facts": {**FACTS, "server": server}, **task["vars"]}
+    # What the playbook `restart` says, and a run that has written other files.
+    scope["screen_session_outdated"] = True
+    kind = evaluate("{{ jupyter_config_endpoint.kind }}", scope)
+    assert evaluate(f"{{{{ {task['when']} }}}}", scope) is True
+    step = evaluate("{{ __screen_session_step }}", scope)
+    assert (step, kind) == (
+        ("start", "socket") if not running else ("restart", "socket") if restarts else ("outdated", "loopback")
+    )
 
 
 @pytest.mark.parametrize(
