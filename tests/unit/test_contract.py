@@ -205,6 +205,27 @@ def test_no_refusal_comes_from_a_loop() -> None:
                 assert "loop" not in task, f"{path}: {task['name']}"
 
 
+def impatient(listed: list[dict[str, Any]], rescued: bool = False) -> list[str]:
+    """The tasks that may fail, and take too long, where nothing goes on after that."""
+    found = []
+    for task in listed:
+        if "timeout" in task and not rescued and {"failed_when", "ignore_errors"} & set(task):
+            found.append(task["name"])
+        for key in BLOCKS:
+            found += impatient(task.get(key, []), rescued or (key == "block" and "rescue" in task))
+    return found
+
+
+def test_what_may_take_too_long_is_rescued() -> None:
+    """A task's `timeout` fails it, whatever `failed_when` says, and what it registers has no `rc`."""
+    assert impatient([{"name": "x", "timeout": 1, "failed_when": False}]) == ["x"]
+    assert impatient([{"block": [{"name": "x", "timeout": 1, "failed_when": False}], "rescue": [{}]}]) == []
+    for path in [*PROJECT.glob("molecule/*/tasks/*.yml"), *STEPS]:
+        listed = load(path)
+        plays = [play for play in listed if "hosts" in play]
+        assert impatient([task for play in plays for task in play.get("tasks", [])] if plays else listed) == [], path
+
+
 def test_no_name_ends_before_a_line_break() -> None:
     """Python's `$` matches before one at the end, so that it would be let through with the name."""
     for path in [*STEPS, *(PROJECT / "roles").glob("*/vars/*.yml")]:

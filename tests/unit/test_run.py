@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import os
 import re
 import signal
 import socket
@@ -22,6 +23,18 @@ from patience import seconds
 from variables import PROJECT
 
 RUNNER = PROJECT / "tests" / "run"
+
+
+#: A container registry that never answers, and a base that was made before.
+PODMAN = """\
+#!/bin/sh
+echo "$*" >>"${0%/*}/asked"
+case "$*" in
+  "pull "*) exec sleep 20 ;;
+  "image exists localhost/jupyter-on-a-cluster-base:"*) exit ;;
+  *) exit 1 ;;
+esac
+"""
 
 
 @pytest.fixture
@@ -53,6 +66,40 @@ def test_demo_and_tests_take_different_places(runner: ModuleType) -> None:
     (port,) = written_ports(PROJECT / "molecule" / "demo" / "vars.yml.j2")
     # With the ten that it may take instead.
     assert not set(range(port, port + 11)) & set(runner.PORTS)
+
+
+def test_without_an_answer_of_a_registry_the_base_is_made_here(tmp_path: Path) -> None:
+    """A task that takes too long fails, whatever it says of failures."""
+    podman, play = tmp_path / "podman", tmp_path / "play.yml"
+    podman.write_text(PODMAN)
+    podman.chmod(0o755)
+    cluster = PROJECT / "molecule" / "cluster"
+    image = {"name": "localhost/image:tag", "suite": "bookworm", "build": ""}
+    python = "{{ ansible_playbook_python }}"
+    variables = {
+        "ansible_python_interpreter": python,
+        "__testbed_image": image,
+        "__testbed_patience": 2 / 900,
+        "testbed_ca_bundle": "",
+    }
+    tasks = [{"ansible.builtin.import_tasks": str(cluster / "tasks" / "image.yml")}]
+    play.write_text(
+        yaml.safe_dump([
+            {
+                "hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables, "tasks": tasks,
+                "vars_files": [str(cluster / "vars" / "main.yml")],
+            }
+        ])
+    )  # fmt: skip
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "ANSIBLE_HOME": str(tmp_path)}
+    done = subprocess.run(
+        ["ansible-playbook", "-i", "localhost,", play],
+        env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=seconds(60), check=False,
+    )  # fmt: skip
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert "pull --quiet debian:12" in asked, done.stdout
+    assert "image exists localhost/jupyter-on-a-cluster-base:bookworm" in asked, done.stdout
+    assert any("BASE=localhost/jupyter-on-a-cluster-base:bookworm" in line for line in asked), done.stdout
 
 
 def test_the_tests_say_all_ports_that_they_need(runner: ModuleType) -> None:
