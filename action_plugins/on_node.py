@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
-from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
 #: What a login script prints comes before this.
 MARK = "jupyter-on-a-cluster-program"
-#: The program comes on standard input, with what is not for the list of processes; no file of the user's home has a
-#: module's place.
-LOADER = (
-    'import sys; sys.path[:] = [path for path in sys.path if path not in ("", ".")]; import json; '
-    f'print("\\n{MARK}", flush=True); sent = json.load(sys.stdin); sys.argv[1:] = sent["argv"]; '
-    'exec(compile(sent["program"], "<jupyter-on-a-cluster>", "exec"), '
-    '{"__name__": "__main__", "DATA": sent["data"]})'
-)
 
 
 def after_mark(printed: str) -> str | None:
@@ -42,11 +32,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types.
             return {**result, "skipped": True, "msg": "nothing is run on the node in check mode"}
         known, given = task_vars or {}, self._task.args
         facts, problem = known["login_node_facts"], str(given.get("problem", "{said}"))
-        python = facts["python"].get("path", "")
+        packed = self._templar.template(known["login_node_program"])
+        python = facts["runs_with"]
         if not python:
-            why = f"There is no Python on {facts['host']} any more to run this with."
-            if "pid" in facts["server"]:
-                why += f" The server there ends, with its kernels, by: kill {facts['server']['pid']}"
+            why = f"There is no Python on {facts['host']} to run this with: 3.8 or newer is needed."
             return {
                 **result, "rc": 127, "stdout": "", "stderr": why, "failed": True, "msg": problem.replace("{said}", why),
             }  # fmt: skip
@@ -56,13 +45,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types.
             if variable in known
         }
         sent = {
-            "program": Path(given["program"]).read_text(),
-            "argv": [str(word) for word in given["argv"]],
+            "program": packed["program"],
+            "folder": facts["directory"],
+            "command": given["command"],
             "data": {**given.get("data", {}), "secrets": secrets},
         }
-        done = self._low_level_execute_command(
-            f"{shlex.quote(python)} -c {shlex.quote(LOADER)}", in_data=json.dumps(sent).encode(), sudoable=False
-        )
+        command = f"{shlex.quote(python)} -c {shlex.quote(packed['loader'])}"
+        done = self._low_level_execute_command(command, in_data=json.dumps(sent).encode(), sudoable=False)
         said = after_mark(done["stdout"])
         # An exit status of a login script is none of the program's.
         rc = done["rc"] if said is not None else -1
@@ -76,7 +65,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types.
             # Of what Python says of itself, the last line is the error.
             why = result["stdout"] or next(iter(reversed(done["stderr"].strip().splitlines())), f"exit status {rc}")
             return {**result, "failed": True, "msg": problem.replace("{said}", why)}
-        if printed := re.match(r"(?:[a-z.]+\t)?(\{.*)", text):
-            found = json.loads(printed[1])
+        if rc == 0:
+            found = json.loads(text)
             result |= {"said": found, "changed": bool(found.get("changed")), "diff": found.pop("diff", [])}
         return result

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The tutorial's steps, as somebody writes them down who knows how: run on the node by `ssh NODE bash -ls`.
 set -e
 module load anaconda/3

@@ -118,7 +118,8 @@ class Server:
         (folder / "run").mkdir()
         (folder / "config").mkdir()
         (folder / "work").mkdir()
-        shutil.copy(PROVIDER, folder)
+        for module in (PROVIDER, PROVIDER.with_name("jupyter_cluster_password.py")):
+            shutil.copy(module, folder)
         for name in ("jupyter_config.py", "jupyter_server_config.py"):
             (folder / "config" / name).write_text(configuration)
         self.set(password)

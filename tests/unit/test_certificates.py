@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import ipaddress
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -32,7 +33,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 from localhost_certificate import ActionModule, Refused, sign_request
-from probe import probe_facts
+from node.certificate import found
+from node.folder import Folder
 
 NAMES = ["localhost", "127.0.0.1", "::1"]
 NOW = 1795480000
@@ -388,16 +390,18 @@ def test_whatever_is_in_a_file_is_judged(content: bytes, fact: str) -> None:
     assert judged["broken"]
 
 
-def test_the_probe_tells_of_whatever_is_in_a_file() -> None:
-    garbage = base64.b64encode(bytes(range(256))).decode()
-    lines = [
-        f"certificate\t{garbage}", "ca\t", "certificate_modes.server.key\t600", "certificate_leftovers\ttls.Ab12Cd",
-        "certificate_leftovers\tserver.key.next",
-    ]  # fmt: skip
-    facts = probe_facts("\n".join(["MARK begin", *lines, "MARK end"]) + "\n", node="node", mark="MARK")
-    assert facts["certificate_modes"] == {"server.key": "600"}
-    assert facts["certificate_leftovers"] == ["tls.Ab12Cd", "server.key.next"]
-    facts["certificate_modes"] |= {"server.crt": "644", "ca.crt": "644"}
+def test_a_look_tells_of_whatever_is_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "server.crt").write_bytes(bytes(range(256)))
+    (tmp_path / "server.crt").chmod(0o644)
+    os.mkfifo(tmp_path / "ca.crt", 0o644)
+    (tmp_path / "server.key").write_text("garbage")
+    (tmp_path / "server.key").chmod(0o600)
+    (tmp_path / "tls.Ab12Cd").mkdir()
+    (tmp_path / "server.key.next").touch()
+    facts = {**found(Folder(str(tmp_path)), shutil.which("openssl") or ""), "time": NOW}
+    assert facts["certificate_modes"] == {"server.key": "600", "server.crt": "644", "ca.crt": "644"}
+    assert facts["certificate_leftovers"] == ["server.key.next", "tls.Ab12Cd"]
+    assert facts["key_digest"] == ""
     assert judge(facts)["due"] == "ca.crt is empty or cannot be read"
     assert judge({**facts, "ca": pem(an_authority())})["due"] == "server.crt is no certificate"
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from node.main import COMMANDS
 from variables import PROJECT, render
 
 ROLES = sorted(path.name for path in (PROJECT / "roles").iterdir())
@@ -154,8 +155,8 @@ def shows_a_secret(task: dict[str, Any]) -> bool:
             True,
         ),
         ({"on_node": {"secrets": {"password_hash": "{{ __jupyter_config_hash }}"}}}, True),
-        ({"on_node": {"secrets": {"password_hash": "__jupyter_config_hash"}, "argv": ["write"]}}, False),
-        ({"on_node": {"argv": ["{{ __jupyter_config_hash }}"]}}, True),
+        ({"on_node": {"secrets": {"password_hash": "__jupyter_config_hash"}, "command": "write"}}, False),
+        ({"on_node": {"command": "{{ __jupyter_config_hash }}"}}, True),
         ({"other": {"secrets": {"password_hash": "__jupyter_config_hash"}}}, True),
         ({"ansible.builtin.debug": {"var": "__jupyter_config_hash"}}, True),
         ({"ansible.builtin.debug": {"msg": "x"}, "when": "__jupyter_config_hash is defined"}, False),
@@ -187,14 +188,14 @@ def test_every_secret_is_out_of_logs_and_diffs() -> None:
 
 
 def test_a_program_on_the_node_gets_what_it_knows_in_one_way() -> None:
-    """Its arguments are in the list of processes, its data and its secrets are not; and each program is one of ours."""
-    programs = set()
+    """Its data and its secrets are not in the list of processes; and every command of it is in use."""
+    programs: set[str] = set()
     for path in STEPS:
         for task in tasks_of(path):
             if "on_node" in task:
-                programs.add(task["on_node"]["program"].rpartition("/")[2])
+                programs.add(task["on_node"]["command"])
                 assert "delegate_to" not in task, path
-    assert programs == {"folder.py", "server.py"}
+    assert {*programs, "look"} == set(COMMANDS)
 
 
 def test_no_refusal_comes_from_a_loop() -> None:

@@ -1,18 +1,19 @@
-"""What roles/login_node/files/folder.py does on the node, sent there as action_plugins/on_node.py does it."""
+"""What roles/login_node/files/node does in our folder on the node, sent there as action_plugins/on_node.py does it."""
 
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import os
 import re
 import resource
-import runpy
 import shutil
 import stat
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,15 +23,20 @@ from unittest import mock
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import validate
 from localhost_certificate import sign_request
-from on_node import LOADER, MARK, ActionModule, after_mark
+from login_node import node_program
+from node import certificate
+from node.folder import Failure
+from on_node import MARK, ActionModule, after_mark
 from patience import seconds
 from variables import PROJECT
 
-PROGRAM = PROJECT / "roles" / "login_node" / "files" / "folder.py"
-PROBE = PROJECT / "roles" / "login_node" / "templates" / "probe.sh.j2"
+PACKAGE = PROJECT / "roles" / "login_node" / "files" / "node"
+JUPYTER = PROJECT / "roles" / "jupyter_config" / "files"
+PACKED = node_program([str(PACKAGE), str(JUPYTER / "jupyter_cluster_password.py")])
 #: All that runs on the node.
-ON_NODE = [path for path in sorted(PROJECT.glob("roles/*/files/*.py")) if path.parts[-3] != "ssh_tunnel"]
+ON_NODE = sorted([*PACKAGE.glob("*.py"), *JUPYTER.glob("*.py")])
 OPENSSL = shutil.which("openssl") or "openssl"
 SECRET = "argon2:a-hash-that-nobody-shall-see"
 
@@ -49,12 +55,13 @@ class Node:
     def run(self, command: str, **data: Any) -> subprocess.CompletedProcess[str]:
         """Run the program; its output is what it says itself."""
         sent = {
-            "program": PROGRAM.read_text(),
-            "argv": [command, str(self.folder)],
+            "program": PACKED["program"],
+            "folder": str(self.folder),
+            "command": command,
             "data": {"secrets": {}, "leftovers": [], **data},
         }
         done = subprocess.run(
-            [self.python, "-c", LOADER],
+            [self.python, "-c", PACKED["loader"]],
             input=json.dumps(sent),
             capture_output=True,
             text=True,
@@ -86,6 +93,9 @@ class Node:
     def write(self, **data: Any) -> dict[str, Any]:
         return self.does("write", **{**NOTHING, **data})
 
+    def look(self, **data: Any) -> dict[str, Any]:
+        return self.does("look", **{**LOOK, **data})
+
     def paths(self, *names: str) -> list[str]:
         return [str(self.folder / name) for name in names]
 
@@ -94,6 +104,10 @@ class Node:
             path.mkdir(mode=0o700)
 
 
+LOOK: dict[str, Any] = {
+    "root": "", "writes": False, "hash": False, "server": False, "keeper": {"kind": "screen", "name": "jupyter"},
+    "patience": 1,
+}  # fmt: skip
 NOTHING: dict[str, Any] = {"files": {}, "programs": [], "check": False, "diff": False}
 
 
@@ -140,6 +154,27 @@ def tree(folder: Path) -> dict[str, tuple[int, bytes | str]]:
         content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else ""
         found[str(path.relative_to(folder))] = (mode(path), content)
     return found
+
+
+# look
+
+
+def test_what_a_look_says_is_what_the_laptop_reads(node: Node) -> None:
+    """By one schema, whose every fact somebody says."""
+    schema = json.loads((PACKAGE.parent / "facts.schema.json").read_text())
+    before = node.look()
+    validate(before, schema)
+    assert (before["directory_exists"], before["directory_opens"], before["server"]) == (False, False, {})
+    assert list(node.home.iterdir()) == []
+    node.write(files={"launch": "x", "a.py": "y"}, programs=["launch"])
+    after = node.look(writes=True, root="~")
+    validate(after, schema)
+    shell = {"host", "user", "home", "directory", "asked", "time", "ended", "modules_failed", "jupyter", "python"}
+    assert set(after) | shell | {"password_set", "password_hash"} == set(schema["properties"])
+    assert (after["private"], after["unwritable"], after["root_exists"]) == (3, "", True)
+    assert after["digests"] == {
+        name: hashlib.sha256(text).hexdigest() for name, text in (("launch", b"x"), ("a.py", b"y"))
+    }
 
 
 # write
@@ -309,23 +344,17 @@ def test_what_is_in_the_folder_is_mended_down_to_the_second_level(node: Node) ->
     assert node.write()["changed"] == []
 
 
-def test_the_probe_sees_the_same_files_with_a_wrong_mode(node: Node) -> None:
+def test_a_look_sees_the_same_files_with_a_wrong_mode(node: Node) -> None:
     """Else each run would mend, and each next one would find something again."""
-    (find,) = re.findall(r'tell wrong_modes "\$\((find .*?)\)"\n', PROBE.read_text(), re.DOTALL)
     node.set_up()
     (node.folder / "run" / "deep").mkdir()
     for name in ("a", "server.key", "server.crt.next", "ca.crt", "ca.crt.old", "run/a", "run/server.x", "run/deep/a"):
         (node.folder / name).touch()
         (node.folder / name).chmod(0o644)
-
-    def wrong() -> list[str]:
-        script = find.replace("grep -c .", "sort")
-        done = subprocess.run(["bash", "-c", script], cwd=node.folder, capture_output=True, text=True, check=True)
-        return done.stdout.splitlines()
-
-    assert wrong() == ["./a", "./ca.crt.old", "./run/a"]
+    # a, ca.crt.old and run/a
+    assert node.look()["wrong_modes"] == 3
     node.write()
-    assert wrong() == []
+    assert node.look()["wrong_modes"] == 0
     unchanged = ["server.key", "server.crt.next", "ca.crt", "run/server.x", "run/deep/a"]
     assert {mode(node.folder / name) for name in unchanged} == {0o644}
 
@@ -473,18 +502,13 @@ def test_a_request_without_an_openssl_is_one_line(ready: Node) -> None:
     assert list(tree(ready.folder)) == ["run"]
 
 
-def test_an_openssl_that_does_not_come_to_an_end_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_openssl_that_does_not_come_to_an_end_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = tmp_path / "openssl"
     slow.write_text("#!/bin/sh\nexec sleep 60\n")
     slow.chmod(0o755)
-    monkeypatch.setattr(sys, "argv", ["-", "request", str(tmp_path)])
-    program = runpy.run_path(str(PROGRAM), init_globals={"DATA": {"openssl": str(slow)}})
-    monkeypatch.setitem(program["openssl"].__globals__, "OPENSSL_SECONDS", 0.2)
-    with pytest.raises(SystemExit):
-        program["openssl"]("req")
-    assert capsys.readouterr().out == "openssl req has not ended within 0.2 s.\n"
+    monkeypatch.setattr(certificate, "OPENSSL_SECONDS", 0.2)
+    with pytest.raises(Failure, match=r"\Aopenssl req has not ended within 0\.2 s\.\Z"):
+        certificate.openssl(str(slow), "req")
 
 
 def test_a_set_is_put_in_place(ready: Node, umask: int) -> None:
@@ -554,23 +578,19 @@ def test_a_request_takes_away_what_interrupted_ones_have_left(ready: Node) -> No
     assert (ready.folder / "server.key").read_text() == "in use"
 
 
-def test_the_probe_sees_what_an_interrupted_request_has_left(ready: Node) -> None:
+def test_a_look_sees_what_an_interrupted_request_has_left(ready: Node) -> None:
     """Else it would stay for good, with a key, and so would the folder when all is removed."""
-    line = re.search(r"ls -A \| grep (-\w+) '(.*)'\)", PROBE.read_text())
-    assert line
-    for _ in range(20):
-        left = Path(ready.does("request", openssl=OPENSSL)["set"]).name
-        subprocess.run(["grep", line[1], line[2]], input=f"{left}\n", text=True, capture_output=True, check=True)
+    left = [Path(ready.does("request", openssl=OPENSSL)["set"]).name]
     # And what a file is called before it is whole.
-    handle, new = tempfile.mkstemp(prefix=".new.", dir=ready.home)
+    handle, new = tempfile.mkstemp(prefix=".new.", dir=ready.folder)
     os.close(handle)
-    subprocess.run(["grep", line[1], line[2]], input=f"{Path(new).name}\n", text=True, capture_output=True, check=True)
+    assert ready.look()["certificate_leftovers"] == sorted([*left, Path(new).name])
 
 
-# remove
+# tidy
 
 
-def test_what_is_named_goes_and_nothing_that_it_leads_to(ready: Node) -> None:
+def test_what_was_left_goes_and_nothing_that_it_leads_to(ready: Node) -> None:
     kept = ready.home / "kept"
     kept.mkdir()
     (kept / "file").touch()
@@ -578,22 +598,26 @@ def test_what_is_named_goes_and_nothing_that_it_leads_to(ready: Node) -> None:
     (ready.folder / "tls.abcdef" / "server.key").touch()
     (ready.folder / "tls.abcdef" / "link").symlink_to(kept)
     (ready.folder / "tls.linked").symlink_to(kept)
-    (ready.folder / "dangling").symlink_to("nowhere")
+    (ready.folder / "server.crt.next").symlink_to("nowhere")
     (ready.folder / "server.key.next").touch()
-    (ready.folder / "mine").touch()
-    names = ["tls.abcdef", "tls.linked", "dangling", "server.key.next"]
-    assert ready.does("remove", names=[*names, "none"]) == {"changed": ready.paths(*names)}
-    assert sorted(tree(ready.folder)) == ["mine", "run"]
+    for name in ("mine", "tls.mine", "server.key"):
+        (ready.folder / name).touch()
+    names = ["server.crt.next", "server.key.next", "tls.abcdef", "tls.linked"]
+    assert ready.look()["certificate_leftovers"] == names
+    assert ready.does("tidy", leftovers=[*names, "none"]) == {"changed": ready.paths(*names)}
+    assert sorted(tree(ready.folder)) == ["mine", "run", "server.key", "tls.mine"]
     assert (kept / "file").exists()
-    assert ready.does("remove", names=[*names, "none"]) == {"changed": []}
+    assert ready.does("tidy", leftovers=names) == {"changed": []}
 
 
 def test_what_cannot_be_removed_is_one_line(somebody: Node) -> None:
     somebody.write()
     (somebody.folder / "server.key.next").touch()
     os.chmod(somebody.folder, 0o500)
-    said = somebody.refuses("remove", names=["server.key.next"])
-    assert said == f"{somebody.folder}/server.key.next: Permission denied."
+    assert (
+        somebody.refuses("tidy", leftovers=["server.key.next"])
+        == f"{somebody.folder}/server.key.next: Permission denied."
+    )
 
 
 # The way there.
@@ -601,7 +625,7 @@ def test_what_cannot_be_removed_is_one_line(somebody: Node) -> None:
 
 @pytest.mark.parametrize("path", ON_NODE, ids=lambda path: path.name)
 def test_what_runs_on_the_node_is_python_3_8(path: Path) -> None:
-    minimum = re.search(r'__login_node_python_minimum: "3\.(\d+)"', (PROGRAM.parents[1] / "vars/main.yml").read_text())
+    minimum = re.search(r'__login_node_python_minimum: "3\.(\d+)"', (PACKAGE.parents[1] / "vars/main.yml").read_text())
     assert minimum
     read = ast.parse(path.read_text(), feature_version=(3, int(minimum[1])))
     newer = {"removeprefix", "removesuffix", "cache", "batched", "pairwise", "bit_count", "is_relative_to", "UTC"}
@@ -646,13 +670,16 @@ class OnNode:
         #: What the login script does.
         self.login = ""
         self.commands: list[str] = []
-        self.known: dict[str, Any] = {"login_node_facts": {"python": {"path": sys.executable}}}
+        self.known: dict[str, Any] = {"login_node_facts": {"runs_with": sys.executable, "directory": "/f"}}
 
-    def run(self, program: str, *argv: object, check: bool = False, **given: Any) -> dict[str, Any]:
-        path = self.home / "program.py"
-        path.write_text(program)
-        arguments = {"program": str(path), "argv": list(argv), **given}
-        task = mock.MagicMock(args=arguments, async_val=0, check_mode=check)
+    def run(self, program: str, command: str = "say", *, check: bool = False, **given: Any) -> dict[str, Any]:
+        package = self.home / "node"
+        package.mkdir(exist_ok=True)
+        shutil.copy(PACKAGE / "__main__.py", package)
+        (package / "__init__.py").touch()
+        (package / "main.py").write_text(f"def run(sent):\n{textwrap.indent(program, '    ')}")
+        self.known["login_node_program"] = node_program([str(package)])
+        task = mock.MagicMock(args={"command": command, **given}, async_val=0, check_mode=check)
         templar = mock.MagicMock(template=lambda text: text)
         action = ActionModule(task, *[mock.MagicMock()] * 3, templar, mock.MagicMock())
         with mock.patch.object(action, "_low_level_execute_command", self._execute):
@@ -676,18 +703,22 @@ def on_node(tmp_path: Path) -> OnNode:
     return OnNode(tmp_path)
 
 
-SAY_ALL = 'import json, sys; print(json.dumps({"argv": sys.argv[1:], "data": DATA, "changed": ["x"], "diff": ["y"]}))'
+SAY_ALL = """\
+import json
+del sent["program"]
+print(json.dumps({**sent, "changed": ["x"], "diff": ["y"]}))
+"""
 
 
 @pytest.mark.parametrize("login", ["", "echo Welcome!", "printf 'half a line'", "printf 'a\\r\\nb\\r\\n'"])
 def test_a_program_gets_what_it_is_given_whatever_a_login_script_prints(on_node: OnNode, login: str) -> None:
     on_node.login = login
     on_node.known["__hash"] = SECRET
-    found = on_node.run(
-        SAY_ALL, "it's", 7, 2.5, "$HOME", data={"é": [1, None]}, secrets={"password_hash": "__hash", "other": "__unset"}
-    )
+    secrets = {"password_hash": "__hash", "other": "__unset"}
+    found = on_node.run(SAY_ALL, "it's", data={"é": [1, None]}, secrets=secrets)
     assert found["said"] == {
-        "argv": ["it's", "7", "2.5", "$HOME"],
+        "folder": "/f",
+        "command": "it's",
         "data": {"é": [1, None], "secrets": {"password_hash": f"{SECRET}\n"}},
         "changed": ["x"],
     }
@@ -732,23 +763,12 @@ def test_what_the_task_says_of_a_failure_has_the_program_s_own_words(
 
 
 def test_an_exit_status_that_is_accepted_is_no_failure(on_node: OnNode) -> None:
-    program = "import json, sys; print(json.dumps({'changed': True})); sys.exit(int(sys.argv[1]))"
-    found = on_node.run(program, 3, accepts=[0, 3])
+    program = "raise SystemExit(int(sent['command']))"
+    found = on_node.run(program, "3", accepts=[0, 3])
     # Said, and not left out: of another status than 0, Ansible itself makes a failure.
-    assert (found["rc"], found["changed"], found["failed"]) == (3, True, False)
-    assert on_node.run(program, 4, accepts=[0, 3])["failed"] is True
-    assert on_node.run(program, 3)["failed"] is True
-
-
-def test_a_program_that_prints_no_object_changes_nothing(on_node: OnNode) -> None:
-    found = on_node.run("print('a line')")
-    assert (found["rc"], found["stdout"], found["changed"]) == (0, "a line", False)
-    assert not {"said", "diff"} & set(found)
-    assert found["failed"] is False
-
-
-def test_an_answer_with_its_key_before_it_is_read(on_node: OnNode) -> None:
-    assert on_node.run("print('server.answer\\t{\"pid\": 1}')")["said"] == {"pid": 1}
+    assert (found["rc"], found["changed"], found["failed"]) == (3, False, False)
+    assert on_node.run(program, "4", accepts=[0, 3])["failed"] is True
+    assert on_node.run(program, "3")["failed"] is True
 
 
 @pytest.mark.parametrize("status", [0, 5])
@@ -781,11 +801,8 @@ def test_check_mode_runs_nothing(on_node: OnNode) -> None:
 
 
 def test_without_a_python_there_is_nothing_to_run_it_with(on_node: OnNode) -> None:
-    on_node.known["login_node_facts"] = {"python": {}, "host": "node", "server": {"pid": 4711}}
+    on_node.known["login_node_facts"] = {"runs_with": "", "host": "node"}
     found = on_node.run(SAY_ALL, problem="It cannot be: {said}")
     assert found["failed"] is True
-    assert found["msg"] == (
-        "It cannot be: There is no Python on node any more to run this with. The server there ends, with its kernels, "
-        "by: kill 4711"
-    )
+    assert found["msg"] == "It cannot be: There is no Python on node to run this with: 3.8 or newer is needed."
     assert on_node.commands == []

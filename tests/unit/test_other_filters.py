@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
+import json
 import re
 import shlex
 import subprocess
@@ -15,14 +15,16 @@ from ansible.errors import AnsibleFilterError
 from clock import clock_difference
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import validate
+from login_node import not_of_digest, probe_facts
 from missing_libraries import missing_libraries
 from misspelled import misspelled
 from patience import seconds
-from probe import not_of_digest, probe_facts
 from shell_aliases import shell_aliases
 from ssh import port_holder, ssh_failure, ssh_tunnel, ssh_way_in
 from ssh_look import options_in
 from status import _COLUMNS, status_of, status_table
+from variables import PROJECT
 
 MARK = "the-mark"
 
@@ -32,114 +34,63 @@ def probe(*lines: str) -> str:
 
 
 NODE = "hydra08i.example.org"
+SCHEMA = (PROJECT / "roles" / "login_node" / "files" / "facts.schema.json").read_text()
 
 
-def coded(*words: str) -> str:
-    return base64.b64encode("\0".join(words).encode()).decode()
+def facts_of(stdout: str) -> dict[str, Any]:
+    return probe_facts(stdout, mark=MARK, node=NODE, schema=SCHEMA)
 
 
 def test_probe_facts_are_typed_and_nested() -> None:
-    facts = probe_facts(
+    said = {"digests": {"launch": "abc"}, "certificate": "PEM\n", "password_set": True, "of another version": 1}
+    facts = facts_of(
         probe(
             "host\thydra08i.example.org",
             "time\t1795480000",
             "modules_failed\t a/1 b/2",
             "python.path\t/opt/python",
-            "packages.jupyterlab\t4.6.0",
-            "sessions\t12.jupyter",
-            "sessions\t13.jupyter",
-            "password_set\tyes",
-            f"certificate\t{coded('PEM')}",
-            "digests.launch\tabc",
+            f"facts\t{json.dumps(said)}",
             "what a job of a login script prints\t1",
-        ),
-        mark=MARK,
-        node=NODE,
+        )
     )
     assert facts["host"] == "hydra08i.example.org"
     assert facts["time"] == 1795480000
     assert facts["modules_failed"] == ["a/1", "b/2"]
     assert facts["python"] == {"path": "/opt/python"}
-    assert facts["packages"] == {"jupyterlab": "4.6.0"}
-    assert facts["sessions"] == ["12.jupyter", "13.jupyter"]
     assert facts["password_set"] is True
-    assert facts["certificate"] == "PEM"
+    assert facts["certificate"] == "PEM\n"
     assert facts["digests"] == {"launch": "abc"}
     assert facts["server"] == {}
-    assert facts["screen"] == ""
+    assert set(facts) == set(json.loads(SCHEMA)["properties"])
+    validate(facts, json.loads(SCHEMA))
 
 
-def one_server(*options: str, pid: int = 4711, parent: int = 1, records: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The facts of a server that runs with these options, as of 100 s after its start."""
-    words = coded("python", "/f/serve.py", "start", "report", "digest", "lab", *options)
-    facts = probe_facts(
-        probe(
-            "time\t1795480000",
-            "directory\t/f",
-            "files\tdigest",
-            "ticks\t1100.00 100",
-            f"processes\t{pid} {parent} 100000 {words} {coded('9.jupyter')}",
-            *records,
-        ),
-        mark=MARK,
-        node=NODE,
+def test_without_any_python_the_shell_says_enough_to_stop_and_remove() -> None:
+    facts = facts_of(probe("directory_exists\tyes", "server.pid\t4711", "places\t/tmp/a", "places\t/var/tmp/a"))
+    assert (facts["directory_exists"], facts["server"], facts["places"]) == (
+        True,
+        {"pid": 4711},
+        ["/tmp/a", "/var/tmp/a"],
     )
-    return dict(facts["server"])
+    assert (facts["runs_with"], facts["directory_opens"]) == ("", False)
+    assert facts_of(probe("server.pid\t"))["server"] == {}
 
 
-@pytest.mark.parametrize(
-    ("options", "endpoint"),
-    [
-        (["--ServerApp.sock=/home/me/a b.sock", "--ServerApp.port=8888"], ("socket", "/home/me/a b.sock")),
-        (["--ServerApp.sock=", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=9876"], ("loopback", "127.0.0.1:9876")),
-        (["--ServerApp.sock=", "--ServerApp.ip=0.0.0.0", "--ServerApp.port=9876"], ("network", f"{NODE}:9876")),
-    ],
-    ids=["socket", "loopback", "network"],
-)
-def test_a_server_is_known_by_its_command_line(options: list[str], endpoint: tuple[str, str]) -> None:
-    assert one_server(*options) == {
-        "pid": 4711,
-        "started": 1795479900,
-        "endpoint": dict(zip(("kind", "address"), endpoint, strict=True)),
-        "current": True,
-        "session": "9.jupyter",
-    }
-
-
-@pytest.mark.parametrize("lock", ["", "garbage", "hydra boot 1 1", "hydra boot x 1", "\0\0\0\0", "hydra boot 4711 1"])
-@pytest.mark.parametrize("endpoint", ["", "garbage", "socket", "pipe /x"])
-def test_whatever_is_in_a_record_the_server_is_the_same(lock: str, endpoint: str) -> None:
-    records = (f"lock\t{coded(lock)}", f"endpoint_record\t{endpoint}", "session_record\t12.other")
-    found = one_server("--ServerApp.sock=/f/run/jupyter.sock", records=records)
-    assert found == one_server("--ServerApp.sock=/f/run/jupyter.sock")
-
-
-def test_a_server_of_an_older_version_is_known_by_its_record() -> None:
-    records = ("endpoint_record\tloopback 127.0.0.1:9876",)
-    assert one_server(records=records)["endpoint"] == {"kind": "loopback", "address": "127.0.0.1:9876"}
-    assert one_server()["endpoint"] == {"kind": "socket", "address": "/f/run/jupyter.sock"}
-
-
-def test_of_two_servers_the_one_that_has_the_lock_counts_and_a_child_is_none() -> None:
-    second = coded("python", "/f/serve.py", "--ServerApp.sock=/second")
-    records = (
-        f"processes\t4712 1 100001 {second} {coded('')}",
-        f"processes\t4713 4712 100002 {second} {coded('')}",
-        f"lock\t{coded('hydra boot 4712 100001')}",
-    )
-    assert one_server("--ServerApp.sock=/first", records=records)["pid"] == 4712
-    assert one_server("--ServerApp.sock=/first", records=records[:2])["pid"] == 4711
+def test_the_network_s_endpoint_has_the_name_that_the_gateway_knows() -> None:
+    server = {"pid": 1, "endpoint": {"kind": "network", "address": "0.0.0.0:9876"}}
+    facts = facts_of(probe(f"facts\t{json.dumps({'server': server})}"))
+    assert facts["server"]["endpoint"] == {"kind": "network", "address": f"{NODE}:9876"}
 
 
 def test_probe_facts_of_a_terminal_s_line_ends() -> None:
-    assert probe_facts(probe("user\tme").replace("\n", "\r\n"), mark=MARK, node=NODE)["user"] == "me"
+    assert facts_of(probe("user\tme").replace("\n", "\r\n"))["user"] == "me"
 
 
 @pytest.mark.parametrize("stdout", ["", "Your account has expired.", f"{MARK} begin\nuser\tme\n"])
 def test_a_probe_that_is_not_whole_is_an_error(stdout: str) -> None:
     said = " / ".join(stdout.split("\n")).strip(" /") or "nothing"
     with pytest.raises(AnsibleFilterError) as caught:
-        probe_facts(stdout, mark=MARK, node=NODE)
+        facts_of(stdout)
     assert str(caught.value) == (
         "The login shell on the node did not run the probe to its end. Look for a line in ~/.bash_profile or ~/.bashrc "
         "there that starts another shell, waits for an answer, ends this one, or leaves something in the background "
@@ -149,7 +100,7 @@ def test_a_probe_that_is_not_whole_is_an_error(stdout: str) -> None:
 
 @given(st.text())
 def test_whatever_a_login_script_prints_is_ignored(noise: str) -> None:
-    assert probe_facts(f"{noise}\n{probe('user' + chr(9) + 'me')}\n{noise}", mark=MARK, node=NODE)["user"] == "me"
+    assert facts_of(f"{noise}\n{probe('user' + chr(9) + 'me')}\n{noise}")["user"] == "me"
 
 
 @pytest.mark.parametrize(

@@ -1,52 +1,50 @@
-"""What runs on the node to ask, start and end the server: the parts that need no server."""
+"""The servers of this user, as the program on the node finds and asks them: the parts that need none."""
 
 from __future__ import annotations
 
-import sys
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from variables import PROJECT
+from node import ask, look, processes
+from node.folder import Failure, Folder
+from node.keepers import KEEPERS
+from node.start import Start
 
-PROGRAM = PROJECT / "roles" / "login_node" / "files" / "server.py"
-
-
-@pytest.fixture
-def program(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Its functions; what it does at its end, as a program, is left out."""
-    text = PROGRAM.read_text()
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(sys, "argv", ["-", "ask", "/nowhere", "1"])
-    names: dict[str, Any] = {"__name__": "server"}
-    exec(compile(text[: text.index('\nif COMMAND == "ask"')], str(PROGRAM), "exec"), names)
-    return names
+FOLDER = Folder("/home/jane/.jupyter-cluster/hydra08i")
 
 
-def server(pid: int, **options: str) -> Any:
-    return SimpleNamespace(pid=pid, option=lambda name: options.get(name, ""))
+def server(pid: int = 1, parent: int = 0, begun: int = 0, config: str = FOLDER.path, **options: Any) -> Any:
+    """A process, as `Process` reads it."""
+    one = processes.Process.__new__(processes.Process)
+    one.pid, one.parent, one.begun, one.dead = pid, parent, begun, False
+    given = [f"--ServerApp.{name}={value}" for name, value in options.items()]
+    one.words = ["python", f"{config}/serve.py", f"--config={config}/jupyter_server_config.py", *given, ""]
+    return one
 
 
 @pytest.mark.parametrize("holder", [1, 2])
-def test_the_kernels_of_all_servers_count(program: dict[str, Any], holder: int) -> None:
+def test_the_kernels_of_all_servers_count(monkeypatch: pytest.MonkeyPatch, holder: int) -> None:
     """A second one, of a version that started two, would else lose its busy kernels unasked."""
     said = {
         ("socket", "/a"): {"pid": 1, "kernels": [{"name": "idle.ipynb"}], "memory": 1, "cpu": 10},
         ("socket", "/b"): {"pid": 2, "kernels": [{"name": "busy.ipynb"}], "memory": 2, "cpu": 20},
     }
-    program["servers"] = lambda: [server(1, sock="/a"), server(2, sock="/b")]
-    program["ask"] = said.__getitem__
-    program["record"] = lambda name: f"node boot {holder} 99" if name == "lock" else ""
+    monkeypatch.setattr(ask, "servers", lambda folder: [server(1, sock="/a"), server(2, sock="/b")])
+    monkeypatch.setattr(ask, "ask", lambda at, folder, patience: said[at])
+    monkeypatch.setattr(Folder, "record", lambda self, name: f"node boot {holder} 99" if name == "lock" else "")
     kernels = [{"name": "idle.ipynb"}, {"name": "busy.ipynb"}]
-    assert program["answer"]() == {"pid": holder, "kernels": kernels, "memory": 3, "cpu": 30}
+    answer = ask.answer(FOLDER, {"patience": 1})
+    assert answer == {"pid": holder, "kernels": kernels, "memory": 3, "cpu": 30}
 
 
 @pytest.mark.parametrize(
-    ("options", "kind", "address", "expected"),
+    ("options", "kind", "address", "right"),
     [
         ({"sock": "/a", "ip": "localhost", "port": "8888"}, "socket", "/a", True),
         ({"sock": "/a", "ip": "localhost", "port": "8888"}, "socket", "/b", False),
         ({"sock": "/a", "ip": "localhost", "port": "8888"}, "loopback", "127.0.0.1:9876", False),
+        ({"sock": "/old/.jupyter-cluster/hydra08i/run/jupyter.sock"}, "socket", FOLDER.socket, True),
+        ({"sock": "/old/.jupyter-cluster/other/run/jupyter.sock"}, "socket", FOLDER.socket, False),
         ({"ip": "127.0.0.1", "port": "9876"}, "loopback", "127.0.0.1:9876", True),
         ({"ip": "127.0.0.1", "port": "9876"}, "loopback", "127.0.0.1:9877", False),
         ({"ip": "127.0.0.1", "port": "9876"}, "socket", "/a", False),
@@ -55,6 +53,47 @@ def test_the_kernels_of_all_servers_count(program: dict[str, Any], holder: int) 
     ],
 )
 def test_a_server_of_other_files_is_told_by_its_command_line(
-    program: dict[str, Any], options: dict[str, str], kind: str, address: str, expected: bool
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], kind: str, address: str, right: bool
 ) -> None:
-    assert program["listens_at"](server(1, **options), kind, address) is expected
+    start = Start(FOLDER, KEEPERS["screen"]("screen", "jupyter", "", 1), (kind, address), 1, 1)
+    monkeypatch.setattr(start, "processes", list)
+    if right:
+        start.require_endpoint(server(1, **options))
+    else:
+        with pytest.raises(Failure, match="older than your inventory"):
+            start.require_endpoint(server(1, **options))
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        ("loopback 127.0.0.1:9876", ("loopback", "127.0.0.1:9876")),
+        ("network node:9876", ("network", "node:9876")),
+        ("", ("socket", FOLDER.socket)),
+        ("garbage", ("socket", FOLDER.socket)),
+        ("pipe /x", ("socket", FOLDER.socket)),
+    ],
+)
+def test_a_server_of_an_older_version_is_known_by_its_record(
+    monkeypatch: pytest.MonkeyPatch, record: str, expected: tuple[str, str]
+) -> None:
+    monkeypatch.setattr(Folder, "record", lambda self, name: record)
+    assert processes.endpoint(server(), FOLDER) == expected
+    # And no other one: whatever stands in it.
+    assert processes.endpoint(server(sock="/a"), FOLDER) == ("socket", "/a")
+
+
+def test_a_child_is_no_server_and_the_oldest_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = [server(3, 1, 30), server(4, 3, 40), server(2, 1, 20), server(5, 1, 5, config="/elsewhere")]
+    monkeypatch.setattr(processes, "processes", lambda: {one.pid: one for one in there})
+    assert [one.pid for one in processes.servers(FOLDER)] == [2, 3]
+
+
+@pytest.mark.parametrize("lock", ["", "garbage", "hydra boot 1 1", "hydra boot x 1", "\0\0\0\0", "hydra boot 3 1"])
+def test_of_two_servers_the_one_that_has_the_lock_counts(monkeypatch: pytest.MonkeyPatch, lock: str) -> None:
+    monkeypatch.setattr(look, "servers", lambda folder: [server(2), server(3)])
+    monkeypatch.setattr(look, "describe", lambda one, folder: {"pid": one.pid})
+    monkeypatch.setattr(Folder, "record", lambda self, name: lock if name == "lock" else "")
+    asked = {"root": "", "writes": False, "hash": False, "server": False, "patience": 1}
+    facts = look.look(FOLDER, {**asked, "keeper": {"kind": "screen", "name": "jupyter"}})
+    assert facts["server"]["pid"] == (3 if lock == "hydra boot 3 1" else 2)

@@ -12,9 +12,7 @@ import hashlib
 import hmac
 import json
 import os
-import re
 import secrets
-import stat
 import time
 from asyncio import Future, get_running_loop, sleep, wrap_future
 from collections.abc import Callable
@@ -23,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import argon2
+from jupyter_cluster_password import read_private, whole_hash
 from jupyter_server.auth import decorator
 from jupyter_server.auth.identity import PasswordIdentityProvider, User
 from jupyter_server.auth.login import LoginFormHandler
@@ -47,14 +46,6 @@ SOONEST, LATEST, FORGIVEN = 0.1, 10.0, 60.0
 #: What the name of the cookie ends in that a browser keeps after it has logged in once.
 KNOWN = "-known"
 
-#: A whole hash, and what it costs: memory in KiB, passes, and lanes.
-HASH = re.compile(
-    r"argon2:\$argon2id\$v=19\$m=([1-9][0-9]{0,8}),t=([1-9][0-9]{0,8}),p=([1-9][0-9]{0,8})"
-    r"\$[A-Za-z0-9+/]{21}[AQgw]\$[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]\n?"
-)
-#: What it may cost. Jupyter's own cost is 10240, 10 and 8.
-MOST_MEMORY, MOST_WORK, MOST_LANES = 128 * 1024, 2 * 1024 * 1024, 64
-
 #: What a page may not decide for itself, whatever a configuration says: the settings of tornado's application.
 CLOSED = {
     "allow_unauthenticated_access": False,
@@ -68,17 +59,6 @@ CLOSED = {
 
 # Before jupyter_server 2.13 a page that asks for no login needs no mark.
 allow_unauthenticated: Callable[[Any], Any] = getattr(decorator, "allow_unauthenticated", lambda method: method)
-
-
-def read_private(path: Path, longest: int) -> str:
-    """Return the text of a small file; nothing but a file is waited for, and no link is followed."""
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError("it is no file")
-        content = file.read(longest + 1)
-    if len(content) > longest:
-        raise ValueError(f"it has more than {longest} bytes")
-    return content.decode("ascii")
 
 
 def write_private(path: Path, text: str) -> None:
@@ -105,14 +85,8 @@ def write_private(path: Path, text: str) -> None:
 
 
 def password_hash() -> str:
-    """Return the password's hash as it is now; what is not whole, or costs too much, is a ValueError or OSError."""
-    whole = HASH.fullmatch(read_private(HERE / "password_hash", 512))
-    if not whole:
-        raise ValueError("it has no whole hash")
-    memory, passes, lanes = map(int, whole.groups())
-    if not 1 <= lanes <= MOST_LANES or not 8 * lanes <= memory <= MOST_MEMORY or not 1 <= passes <= MOST_WORK // memory:
-        raise ValueError("its hash costs too much, or too little")
-    return whole.group().rstrip("\n")
+    """Return the hash; ValueError or OSError where it is not whole, or of no bounded cost."""
+    return whole_hash(str(HERE / "password_hash"))
 
 
 def fits(password: str, whole: str) -> bool:
@@ -173,7 +147,7 @@ class Logouts:
 
     def read(self) -> None:
         """Take over what the record says."""
-        content = json.loads(read_private(self.path, 1 << 16))
+        content = json.loads(read_private(str(self.path), 1 << 16))
         if not isinstance(content, dict) or content.keys() != {"before", "ended"}:
             raise ValueError("it is damaged")
         before, ended = content["before"], content["ended"]

@@ -1,0 +1,73 @@
+"""What the server says of itself and of its kernels."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import time
+from typing import Any
+
+from node.client import Client, Foreign, shows_owner
+from node.folder import Folder
+from node.processes import Endpoint, endpoint, family, processes, servers
+
+#: How long the server may take to answer, and how long its CPU time is watched, in seconds.
+ANSWER, WATCH = 3.0, 0.3
+
+
+def ask(at: Endpoint, folder: Folder, patience: float) -> dict[str, Any]:
+    """Ask a server for everything that it knows."""
+
+    def api(path: str) -> Any:
+        for _ in range(2):
+            connection = Client(at, ANSWER * patience)
+            status, text = connection.ask(f"/api{path}?no_track_activity=1", shows_owner(folder))
+            if status != 403:
+                break
+        if status != 200:
+            raise OSError(f"{status} at /api{path}")
+        return json.loads(text), connection.pid
+
+    (status, pid), before, begun = api("/status"), processes(), time.monotonic()
+    (version, _), (sessions, _), (kernels, _) = api(""), api("/sessions"), api("/kernels")
+    notebooks = {session["kernel"]["id"]: session["path"] for session in sessions if session.get("kernel")}
+    time.sleep(max(0.0, begun + WATCH - time.monotonic()))
+    after, seconds = processes(), time.monotonic() - begun
+    members = family({pid}, after)
+    used = sum(one.ticks - before[one.pid].ticks for one in members.values() if one.pid in before)
+    return {
+        "pid": pid,
+        "version": version["version"],
+        "started": status["started"],
+        "last_activity": status["last_activity"],
+        "kernels": [
+            {
+                "name": notebooks.get(kernel["id"], kernel["name"]),
+                "state": kernel["execution_state"],
+                "last_activity": kernel["last_activity"],
+            }
+            for kernel in kernels
+        ],
+        "memory": sum(one.memory for one in members.values()) * os.sysconf("SC_PAGE_SIZE"),
+        "cpu": round(100 * used / os.sysconf("SC_CLK_TCK") / seconds),
+    }
+
+
+def answer(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
+    """Return what our server says, or all that there are; or why it says nothing."""
+    found = servers(folder)
+    if not found:
+        return {"error": "it has ended"}
+    try:
+        places = dict.fromkeys(endpoint(server, folder) for server in found)
+        said = [ask(at, folder, float(data["patience"])) for at in places]
+    except (OSError, http.client.HTTPException, ValueError, KeyError, Foreign) as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+    silent = {one.pid for one in found} - {one["pid"] for one in said}
+    if silent:
+        return {"error": f"process {min(silent)} does not answer at its endpoint"}
+    # That of the lock, with the kernels of all: whatever ends them, ends all.
+    first = next((one for one in said if str(one["pid"]) in folder.record("lock").split()[2:3]), said[0])
+    together = {name: sum(one[name] for one in said) for name in ("memory", "cpu")}
+    return {**first, **together, "kernels": [kernel for one in said for kernel in one["kernels"]]}

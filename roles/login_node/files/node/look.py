@@ -1,0 +1,151 @@
+"""What the node has, and what of ours is there and runs. It changes nothing, unless `writes` asks for a try."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import hashlib
+import os
+import shutil
+import stat
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from jupyter_cluster_password import whole_hash
+
+from node import certificate, disk
+from node.ask import answer
+from node.folder import Failure, Folder
+from node.keepers import keeper
+from node.processes import Process, endpoint, servers
+
+PACKAGES = ("jupyter_server", "jupyterlab", "notebook")
+
+
+def look(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts.
+
+    `root` is where the server shall begin; `writes` tries whether anything can be written; `hash` asks for the
+    password's hash, too, and `server` a server that runs; `keeper` is what would keep it.
+    """
+    programs = {name: shutil.which(name) or "" for name in (data["keeper"]["kind"], "openssl")}
+    data = {**data, "openssl": programs["openssl"]}
+    chosen = {**data["keeper"], "program": programs[data["keeper"]["kind"]]}
+    if data["writes"]:
+        disk.heal(folder)
+    running = servers(folder)
+    # That of the lock comes first.
+    holder = folder.record("lock").split()[2:3]
+    running.sort(key=lambda one: [str(one.pid)] != holder)
+    facts: dict[str, Any] = {
+        **installed(),
+        **root(data["root"]),
+        **files(folder, data),
+        **disk.facts(folder, running[0] if running else None, data["writes"]),
+        "keeper": chosen,
+        "sessions": sessions(chosen, data["patience"]),
+        "openssl": programs["openssl"],
+        "server": describe(running[0], folder) if running else {},
+        "left_folder": gone(running, folder),
+    }
+    if running and data["server"]:
+        facts["server"]["answer"] = answer(folder, data)
+    return facts
+
+
+def sessions(chosen: dict[str, Any], patience: float) -> list[str]:
+    """Return what the keeper has of that name, ours or not."""
+    with contextlib.suppress(Failure, OSError):
+        return keeper(chosen, "", patience).alive() if chosen["program"] else []
+    return []
+
+
+def installed() -> dict[str, Any]:
+    """Return the versions of what this Python has of Jupyter."""
+    found = {}
+    for package in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return {"packages": found, "runs_with": sys.executable}
+
+
+def root(asked: str) -> dict[str, Any]:
+    """Return where the server shall begin: a path from `/` or `~`, or nothing for the home directory."""
+    path = os.path.expanduser(asked or "~")
+    return {"root": path, "root_exists": os.path.isdir(path)}
+
+
+def files(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
+    """Return what is in the folder."""
+    facts: dict[str, Any] = {"directory_exists": os.path.lexists(folder.path), "directory_opens": False}
+    if not (os.path.isdir(folder.path) and os.access(folder.path, os.R_OK | os.X_OK)):
+        return facts
+    facts.update(
+        {
+            "directory_opens": True,
+            "private": sum(map(_private, (folder.above, folder.path, folder.run))),
+            "wrong_modes": len(folder.wrong_modes()),
+            "digests": {os.path.basename(path): digest for path, digest in _digests(folder)},
+            "session_record": folder.record("session"),
+            **certificate.found(folder, data["openssl"]),
+        }
+    )
+    with contextlib.suppress(OSError, ValueError):
+        whole = whole_hash(folder.file("password_hash"))
+        facts.update({"password_set": True, "password_hash": whole if data["hash"] else ""})
+    return facts
+
+
+def _private(path: str) -> bool:
+    with contextlib.suppress(OSError):
+        found = os.stat(path)
+        return stat.S_IMODE(found.st_mode) & 0o6777 == 0o700 and found.st_uid == os.getuid()
+    return False
+
+
+def _programs(folder: Folder) -> list[str]:
+    """Return the files that a server starts with, in the order of the launcher's `cat launch *.py`."""
+    return [folder.launcher, *sorted(glob.glob(os.path.join(glob.escape(folder.path), "*.py")))]
+
+
+def _digests(folder: Folder) -> list[Any]:
+    found = []
+    for path in _programs(folder):
+        with contextlib.suppress(OSError):
+            if os.path.isfile(path):
+                with open(path, "rb") as file:
+                    found.append((path, hashlib.sha256(file.read()).hexdigest()))
+    return found
+
+
+def current(folder: Folder) -> str:
+    """Return what stands for the files that a server would start with, as the launcher works it out."""
+    digest = hashlib.sha256()
+    for path in _programs(folder):
+        with contextlib.suppress(OSError):
+            if os.path.isfile(path):
+                with open(path, "rb") as file:
+                    digest.update(file.read())
+    return digest.hexdigest()[:16]
+
+
+def describe(server: Process, folder: Folder) -> dict[str, Any]:
+    """Say what a server is that runs."""
+    kind, address = endpoint(server, folder)
+    with open("/proc/uptime") as uptime:
+        begun = time.time() - float(uptime.read().split()[0]) + server.begun / os.sysconf("SC_CLK_TCK")
+    return {
+        "pid": server.pid,
+        "started": round(begun),
+        "endpoint": {"kind": kind, "address": address},
+        "current": current(folder) in server.words,
+        "session": server.environment("STY"),
+    }
+
+
+def gone(running: list[Process], folder: Folder) -> str:
+    """Return the folder that a server was started in, where there is none any more; an empty string else."""
+    paths = [os.path.dirname(server.config(folder)) for server in running]
+    return next((path for path in paths if not os.path.exists(path)), "")

@@ -1,0 +1,58 @@
+"""The commands: what each is told, as JSON, and what it prints, one JSON object.
+
+    look     see `look.look`                                      the facts, as facts.schema.json has them
+    write    files, secrets: {NAME: CONTENT}, programs: [NAME], check, diff          `changed`: a list of paths, `diff`
+    request  openssl, leftovers   a new key in a `set` of its own, the `request` for its certificate, and the `time`
+    place    openssl, set, certificate, authority                                    puts that set in its place
+    tidy     leftovers                                                               `changed`
+    ask      patience                                             the server's answer, see `ask.ask`
+    start    patience, seconds, keeper, kind, address
+    stop     patience, seconds, keeper
+
+Where something cannot be done, lines of text say why instead, and the exit status is 1; it is 3 where another start was
+first, whose server answers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from node.ask import answer
+from node.certificate import place, request, tidy
+from node.folder import Failure, Folder
+from node.look import look
+from node.start import start
+from node.stop import stop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Command = Callable[[Folder, dict[str, Any]], dict[str, Any]]
+
+COMMANDS: dict[str, Command] = {
+    "look": look,
+    "write": Folder.write,
+    "request": request,
+    "place": place,
+    "tidy": tidy,
+    "ask": answer,
+    "start": start,
+    "stop": stop,
+}
+
+
+def run(sent: dict[str, Any]) -> None:
+    """Do what was asked, in the folder that was named, and print what came of it."""
+    folder = Folder(sent["folder"])
+    try:
+        print(json.dumps(COMMANDS[sent["command"]](folder, sent["data"])))
+    except Failure as failure:
+        # Without what lets somebody in.
+        print(re.sub(r"(token=)[^&\s]+", r"\1[secret]", str(failure)))
+        sys.exit(failure.status)
+    except OSError as error:
+        print(f"{error.filename or folder.path}: {error.strerror or error}.")
+        sys.exit(1)

@@ -1,0 +1,103 @@
+"""What of this user's runs: servers, launchers, kernels. A server is found by its process, and not by a record."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from typing import Tuple
+
+from node.folder import SOCKET, Folder
+
+#: A kind (socket, loopback or network), and the path of a socket, or HOST:PORT.
+Endpoint = Tuple[str, str]
+
+
+class Process:
+    """One of this user's processes, as it is now."""
+
+    def __init__(self, pid: int) -> None:
+        """Read what it is; OSError where it has ended, or is somebody else's."""
+        if os.stat(f"/proc/{pid}").st_uid != os.getuid():
+            raise PermissionError(pid)
+        with open(f"/proc/{pid}/cmdline", "rb") as line, open(f"/proc/{pid}/stat", errors="replace") as status:
+            self.words = [os.fsdecode(word) for word in line.read().split(b"\0")]
+            # What comes after the name, which may have anything in it: the state, the parent, ...
+            fields = status.read().rpartition(")")[2].split()
+        self.pid, self.parent, self.begun = pid, int(fields[1]), int(fields[19])
+        self.memory, self.ticks = int(fields[21]), int(fields[11]) + int(fields[12])
+        self.dead = fields[0] == "Z"
+
+    def config(self, folder: Folder) -> str:
+        """Return the path of our configuration, as it stands on the command line of a server."""
+        end = f"{folder.end}/jupyter_server_config.py"
+        return next((word[9:] for word in self.words if word.startswith("--config=/") and word.endswith(end)), "")
+
+    def launches(self, folder: Folder) -> bool:
+        """Tell whether it is our launcher: `sh LAUNCHER`, `bash -l LAUNCHER`; screen has it further on."""
+        return any(word.endswith(f"{folder.end}/launch") for word in self.words[1:3])
+
+    def option(self, name: str) -> str:
+        """Return the value of one of Jupyter's options on its command line."""
+        begin = f"--ServerApp.{name}="
+        return next((word[len(begin) :] for word in self.words if word.startswith(begin)), "")
+
+    def environment(self, name: str) -> str:
+        """Return what a variable was when it began; an empty string where there is none."""
+        with contextlib.suppress(OSError), open(f"/proc/{self.pid}/environ", "rb") as variables:
+            begin = os.fsencode(f"{name}=")
+            for variable in variables.read().split(b"\0"):
+                if variable.startswith(begin):
+                    return variable[len(begin) :].decode(errors="replace")
+        return ""
+
+
+def processes() -> dict[int, Process]:
+    """Return all of this user's."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            found[int(pid)] = Process(int(pid))
+    return {pid: process for pid, process in found.items() if not process.dead}
+
+
+def servers(folder: Folder) -> list[Process]:
+    """Return our servers, the oldest first, without the children that have not yet become something else."""
+    found = {pid: process for pid, process in processes().items() if process.config(folder)}
+    return sorted((one for one in found.values() if one.parent not in found), key=lambda one: one.begun)
+
+
+def family(pids: set[int], everybody: dict[int, Process]) -> dict[int, Process]:
+    """Return these processes, and all that they have started, and so on."""
+    while True:
+        more = {one.pid for one in everybody.values() if one.parent in pids} - pids
+        if not more:
+            return {pid: everybody[pid] for pid in pids if pid in everybody}
+        pids = pids | more
+
+
+def endpoint(server: Process, folder: Folder) -> Endpoint:
+    """Return where a server listens."""
+    path, port = server.option("sock"), server.option("port")
+    if path:
+        return "socket", folder.socket if path.endswith(folder.end + SOCKET) else path
+    if port:
+        everywhere = server.option("ip") == "0.0.0.0"  # noqa: S104  Not bound here.
+        return ("network", f"0.0.0.0:{port}") if everywhere else ("loopback", f"127.0.0.1:{port}")
+    # One that was started by an older version of this, which left it in a record.
+    kind, _, address = folder.record("endpoint").partition(" ")
+    return (kind, address) if kind in ("loopback", "network") and address else ("socket", folder.socket)
+
+
+def end(doomed: list[int], seconds: float) -> list[int]:
+    """End processes in order; return those that are still there after so many seconds."""
+    for pid in doomed:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + seconds
+    while True:
+        left = sorted(set(doomed) & set(processes()))
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(0.1)

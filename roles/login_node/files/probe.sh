@@ -1,0 +1,67 @@
+# shellcheck shell=bash
+# Says who and where this is, finds Jupyter, and has our program say all else: lines of key, tab, value. Before it stands
+# what the laptop knows: mark, asked, modules, loader, sent, and the function find_jupyter.
+# shellcheck disable=SC2154
+
+# Whatever the login scripts have set.
+set +eu +o noclobber
+unset POSIXLY_CORRECT CDPATH IFS
+tell() { printf '%s\t%s\n' "$1" "$2"; }
+echo
+echo "$mark begin"
+
+# Several login nodes may share the home, so our folder has the host in its name.
+node=$(uname -n)
+directory=$HOME/.jupyter-cluster/${node%%.*}
+tell host "$(hostname -f 2>/dev/null || uname -n)"
+tell user "$(id -un)"
+tell home "$HOME"
+tell directory "$directory"
+# Both clocks, for the difference: what the laptop's said as this was sent, and the node's now and at the end.
+tell asked "$asked"
+tell time "$(date +%s)"
+
+exec 3>&1 >/dev/null 2>&1
+find_jupyter
+exec >&3 3>&-
+tell modules_failed "$modules_failed"
+tell jupyter "$jupyter"
+tell python.path "$python"
+tell python.version "$python_version"
+
+# Our servers, as a shell can find them.
+servers() {
+  local found
+  grep -slzxE -e "--config=/.*/\.jupyter-cluster/${node%%.*}/jupyter_server_config\.py" /proc/[0-9]*/cmdline |
+    while read -r found; do
+      [ -O "$found" ] && echo "${found//[!0-9]/}"
+    done
+}
+
+# By Jupyter's own Python, or, where that is too old or has gone, by another one.
+run_program() {
+  local candidate pid said
+  for candidate in "$python" "$(type -P python3)" /usr/bin/python3; do
+    said=$(printf %s "$sent" | "$candidate" -c "$loader" "$directory" 2>/dev/null) && break
+  done
+  said=${said##*$'\n'}
+  [[ $said == '{'* ]] && tell facts "$said" && return
+  # A server whose Jupyter has gone has its Python still.
+  for pid in $(servers); do
+    said=$(printf %s "$sent" | "/proc/$pid/exe" -c "$loader" "$directory" 2>/dev/null) && break
+  done
+  said=${said##*$'\n'}
+  [[ $said == '{'* ]] && tell facts "$said"
+}
+
+# Without any Python, what `stop` and `remove` need.
+run_program || {
+  [ -e "$directory" ] && tell directory_exists yes
+  tell server.pid "$(servers | head -n 1)"
+  for above in /tmp /var/tmp; do
+    place=$above/jupyter-cluster-$(id -u)
+    [ -O "$place" ] && [ ! -L "$place" ] && [ -e "$place/.jupyter-cluster" ] && tell places "$place"
+  done
+}
+tell ended "$(date +%s)"
+echo "$mark end"
