@@ -16,6 +16,7 @@ import glob
 import importlib
 import os
 import re
+import shutil
 import socket
 import ssl
 import stat
@@ -32,8 +33,8 @@ END = "/" + "/".join(HERE.split("/")[-2:])
 LOCK = os.path.join(HERE, "run", "lock")
 LOG = os.path.join(HERE, "jupyter.log")
 START, REPORT, _DIGEST, INTERFACE, *OPTIONS = sys.argv[1:]
-#: What is in the private place on the node: the server's, and the kernels'. The first marks it as ours.
-PLACE_FILES = (".jupyter-cluster", "kernel-*", "jpserver-*", "jupyter.sock")
+#: What marks the private place on the node as ours.
+MARK = ".jupyter-cluster"
 #: How often what is in the place is touched, in seconds: those who tidy up take away what is days old.
 TOUCH = 3600.0
 
@@ -200,7 +201,7 @@ def make_place(path: str) -> None:
     except OSError as error:
         raise ValueError(f"{path} is not ours: {error.strerror}. Run the playbook again.") from error
     found = os.fstat(folder)
-    mark = os.path.join(path, PLACE_FILES[0])
+    mark = os.path.join(path, MARK)
     if found.st_uid != os.getuid() or found.st_mode & 0o077 or (os.listdir(path) and not os.path.exists(mark)):
         raise ValueError(f"{path} is not ours, or not private. Run the playbook again.")
     # systemd-tmpfiles passes by what is locked; the descriptor stays open as long as this process.
@@ -221,7 +222,7 @@ def keep_place(path: str) -> None:
         try:
             if not os.path.isdir(path):
                 make_place(path)
-            for name in [path, *glob.glob(os.path.join(path, "*")), os.path.join(path, PLACE_FILES[0])]:
+            for name in [path, *glob.glob(os.path.join(path, "*")), os.path.join(path, MARK)]:
                 with contextlib.suppress(FileNotFoundError):
                     os.utime(name)
         except (OSError, ValueError) as error:
@@ -229,12 +230,8 @@ def keep_place(path: str) -> None:
 
 
 def leave_place(path: str) -> None:
-    """Take away what a server that has ended, with its kernels, leaves in the place."""
-    with contextlib.suppress(OSError):
-        for pattern in PLACE_FILES:
-            for name in glob.glob(os.path.join(path, pattern)):
-                os.unlink(name)
-        os.rmdir(path)
+    """Take away the place of a server that has ended, with its kernels, and whatever it has left there."""
+    shutil.rmtree(path, ignore_errors=True)
 
 
 # What is started.
