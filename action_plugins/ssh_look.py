@@ -20,6 +20,10 @@ from ansible.plugins.action import ActionBase
 #: not ask any.
 NO_LOGIN = ("-o", "ProxyCommand=false", "-o", "BatchMode=yes", "-o", "ControlMaster=no")
 
+#: ssh takes the first user that it reads, and would fill in that of this machine where it reads none.
+NOBODY = "nobody-says"
+UNSAID = f"\nMatch all\nUser {NOBODY}\n"
+
 #: What a command needs, by the names of `ssh -G`: a session, in the foreground, with an input.
 NEEDED = {
     "sessiontype": "SessionType=default",
@@ -47,7 +51,7 @@ def options_in(listing: str) -> dict[str, str]:
     for line in listing.splitlines():
         name, _, value = line.partition(" ")
         options.setdefault(name, value)
-    return {"proxyjump": "", "proxycommand": "", "controlpath": ""} | options
+    return {"proxyjump": "", "proxycommand": "", "controlpath": "", "user": ""} | options
 
 
 def _is_open(state: Future[str]) -> bool:
@@ -55,6 +59,11 @@ def _is_open(state: Future[str]) -> bool:
         return state.result(AT_ONCE) == "open"
     except (OSError, TimeoutError):
         return False
+
+
+def _own(options: dict[str, str]) -> dict[str, str]:
+    """Take what the user's own configuration does not say out of what ssh makes of it."""
+    return {**options, "user": "" if options["user"] == NOBODY else options["user"]}
 
 
 @dataclass(frozen=True)
@@ -71,13 +80,15 @@ class Ssh:
     #: How long a host may take to answer, in seconds.
     patience: float
 
-    def look(self, node: str, gateway: str, gateways: Sequence[str], close: bool, pinned: bool) -> dict[str, Any]:
+    def look(
+        self, node: str, hops: Sequence[str], gateways: Sequence[str], close: bool, pinned: bool
+    ) -> dict[str, Any]:
         """Ask for everything at the same time; close what is dead afterwards, one after the other.
 
         Args:
             node: the login node, by its name.
-            gateway: the gateway on the way there.
-            gateways: all gateways of the cluster.
+            hops: the hosts on the way there, in their order.
+            gateways: all hosts on this way and others.
             close: close connections that are dead, unless the node's own is open.
             pinned: ask for the version, too.
 
@@ -88,10 +99,10 @@ class Ssh:
         nothing = options_in("")
         found: dict[str, Any] = {
             "problem": "", "slow": 0, "version": "", "mistake": "", "options": [], "states": {node: "closed"},
-            "own": dict.fromkeys(hosts, nothing), "now": dict.fromkeys([node, gateway], nothing),
+            "own": dict.fromkeys(hosts, nothing), "now": dict.fromkeys([node, *hops], nothing),
         }  # fmt: skip
         try:
-            self._look(found, node, gateway, pinned)
+            self._look(found, node, hops, pinned)
         except subprocess.TimeoutExpired as error:
             found["slow"] = round(error.timeout)
         except OSError as error:
@@ -101,7 +112,7 @@ class Ssh:
                 self._close(host, Path(found["now"][host]["controlpath"]))
         return found
 
-    def _look(self, found: dict[str, Any], node: str, gateway: str, pinned: bool) -> None:
+    def _look(self, found: dict[str, Any], node: str, hops: Sequence[str], pinned: bool) -> None:
         with (
             tempfile.NamedTemporaryFile("w", prefix="ssh_config-", errors="surrogateescape") as without,
             ThreadPoolExecutor(16) as pool,
@@ -111,13 +122,13 @@ class Ssh:
             own = {host: pool.submit(self._ask, "-F", without.name, "-G", host) for host in found["own"]}
             now = {host: pool.submit(self._run, *self.command, "-G", host) for host in found["now"]}
             states = {node: pool.submit(self._state, node)}
-            # Where the node's connection is open, the gateway's answers by it; else both have their time at once.
+            # Where the node's connection is open, the others' answer by it; else all have their time at once.
             if not _is_open(states[node]):
-                states[gateway] = pool.submit(self._state, gateway)
+                states |= {hop: pool.submit(self._state, hop) for hop in hops}
             version = pool.submit(self._version) if pinned else None
             found["states"] = dict.fromkeys(states, "closed")
             found["states"] = {host: state.result() for host, state in states.items()}
-            found["own"] = {host: options_in(listing.result().stdout) for host, listing in own.items()}
+            found["own"] = {host: _own(options_in(listing.result().stdout)) for host, listing in own.items()}
             found["now"] = {host: options_in(listing.result().stdout) for host, listing in now.items()}
             found["version"] = version.result() if version else ""
             understood = now[node].result()
@@ -135,8 +146,8 @@ class Ssh:
         with contextlib.suppress(OSError):
             lines = self.config.read_text(errors="surrogateescape").split("\n")
             text = "\n".join(line for line in lines if self.include not in line)
-            return f"{text}\n{self._system()}"
-        return self._system()
+            return f"{text}\n{self._system()}{UNSAID}"
+        return f"{self._system()}{UNSAID}"
 
     def _system(self) -> str:
         return "\nMatch all\nInclude /etc/ssh/ssh_config\n" if self.system else ""
@@ -214,7 +225,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types.
                 float(given("patience")),
             )
             found = ssh.look(
-                given("node"), given("gateway"), given("gateways"), boolean(given("close")), boolean(given("pinned"))
+                given("node"), given("hops"), given("gateways"), boolean(given("close")), boolean(given("pinned"))
             )
         except KeyError as missing:
             raise AnsibleError(f"ssh_look needs {missing}.") from missing

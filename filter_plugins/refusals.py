@@ -17,7 +17,7 @@ _INTEGER = re.compile(r"0|[1-9][0-9]{0,8}")
 _FLOAT = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:[.][0-9]{1,9})?")
 
 #: Of a bound, what another option may take over.
-_SHARED = {"form", "only", "keys", "least", "most", "unit", "but"}
+_SHARED = {"form", "only", "keys", "least", "most", "unit", "user", "but"}
 
 Spec = Mapping[str, Any]
 
@@ -39,8 +39,9 @@ def refusals(values: Mapping[str, Any], options: Mapping[str, Spec], bounds: Map
         bounds: what an argument spec cannot say, by name: `form`, a regular expression for all of a text, of each
             element of a list, or of each text in a dictionary of lists; `keys`, one for a dictionary's keys; `only`,
             of what is no option of ours, the values that do no harm; `least` and `most`, for numbers, with their
-            `unit`; `called`, the name for people; `but`, what is wrong with another value; `remedy`; `absent`, what to
-            say where it has to be set, and is not. Or, for all of that but name and remedy, another option's name.
+            `unit`; `user`, of the hosts on a way, the form of a user's name; `called`, the name for people; `but`, what
+            is wrong with another value; `remedy`; `absent`, what to say where it has to be set, and is not. Or, for all
+            of that but name and remedy, another option's name.
 
     Returns:
         A line for each, in the order of the bounds. A text is one line of what can be seen, whatever its form is.
@@ -90,6 +91,8 @@ def _fault(name: str, value: object, option: Spec, bound: Spec) -> _Fault | None
         return _first(_of_list(value, option, bound))
     if kind == "dict":
         return _first(_of_dict(value, option, bound))
+    if "user" in bound:
+        return _first(_of_way(value, bound))
     if kind == "bool":
         if _is_bool(value):
             return None
@@ -133,6 +136,24 @@ def _of_dict(value: object, option: Spec, bound: Spec) -> Iterator[_Fault]:
         )
         if not right:
             yield _Fault("has", key, f": {_shown(items)}{bound.get('but', '.')}")
+
+
+def _of_way(value: object, bound: Spec) -> Iterator[_Fault]:
+    """Judge a host's name, or a list of hops: names, or dictionaries of `host`, `user` and `port`."""
+    if not isinstance(value, list):
+        if _wrong(value, "str", (), bound) is not None:
+            yield _Fault("is", value, str(bound["but"]))
+        return
+    for hop in value:
+        said = hop if isinstance(hop, dict) else {"host": hop}
+        right = (
+            set(said) <= {"host", "user", "port"}
+            and _wrong(said.get("host"), "str", (), bound) is None
+            and ("user" not in said or _wrong(said["user"], "str", (), {"form": bound["user"]}) is None)
+            and ("port" not in said or _wrong(said["port"], "int", (), {"least": 1, "most": 65535}) is None)
+        )
+        if not right:
+            yield _Fault("has", hop, str(bound["but"]))
 
 
 def _is_bool(value: object) -> bool:

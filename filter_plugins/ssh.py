@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
+
+#: What a host says before there is a login, and where the message depends on whether a gateway is on the way.
+_DENIED = r"Permission denied \(|Too many authentication failures"
+_UNKNOWN = r"Could not resolve hostname"
+_UNREACHED = (
+    r"connect to host .*(Connection refused|timed out|No route to host|Network is unreachable)"
+    r"|Connection to (?!UNKNOWN).* timed out"
+)
+_CLOSED = r"Connection (closed|reset) by (?!remote|peer|UNKNOWN)"
+_CLOSED_BEHIND = r"Connection (closed|reset) by"
 
 #: What ssh says, and what it means. The first pattern that matches counts, so the more telling ones come first. Of what
 #: it matches, the group `line` is shown, or else the line that it begins in.
@@ -102,18 +113,17 @@ _SSH_SAYS = (
         "{log_in}",
     ),
     (
-        r"Permission denied \(|Too many authentication failures",
+        _DENIED,
         "{node} does not let you in, though the gateway did. Is your key known there{key}? Where a login asks you for "
         "something, set my_login: prompt in inventory/group_vars/all/me.yml. See what this says: {log_in}",
     ),
     (
-        r"Could not resolve hostname",
+        _UNKNOWN,
         "This machine does not find the gateway {gateway}. Check the network (a VPN?), and cluster_gateway in the "
         "cluster's inventory file.",
     ),
     (
-        r"connect to host .*(Connection refused|timed out|No route to host|Network is unreachable)"
-        r"|Connection to (?!UNKNOWN).* timed out",
+        _UNREACHED,
         "The gateway {gateway} cannot be reached. Check the network (a VPN?); the gateway may be down or rebooting: "
         "see the cluster's status page{another_gateway}.",
     ),
@@ -127,20 +137,33 @@ _SSH_SAYS = (
         "playbook connect closes what is dead.",
     ),
     (
-        r"Connection (closed|reset) by (?!remote|peer|UNKNOWN)",
+        _CLOSED,
         "The gateway {gateway} ends the connection before the login. Too many log in at once (MaxStartups in its "
         "sshd), it has banned your address for a while, or your account is locked: wait some minutes{another_gateway}. "
         "See what this says: {log_in}",
     ),
     (
-        r"Connection (closed|reset) by",
+        _CLOSED_BEHIND,
         "{node} ends the connection before the login. Too many log in at once (MaxStartups in its sshd), it has "
         "banned the gateway for a while, or your account is locked: wait some minutes. See what this says: {log_in}",
     ),
     (r"", "The login to {node} through {gateway} fails. See what this says: {log_in}"),
 )
+#: What it means instead where no gateway is on the way.
+_DIRECTLY = {
+    _DENIED: "{node} does not let you in. Is my_user in inventory/group_vars/all/me.yml right, and your key known "
+    "there{key}? Where a login asks you for something, set my_login: prompt there. See what this says: {log_in}",
+    _UNKNOWN: "This machine does not find {node}. Check the network (a VPN?), and its name among the hosts of the "
+    "cluster's inventory file.",
+    _UNREACHED: "{node} cannot be reached. Check the network (a VPN?); it may be down or rebooting: see the cluster's "
+    "status page. On a slow network: -e my_patience=3",
+    _CLOSED: "{node} ends the connection before the login. Too many log in at once (MaxStartups in its sshd), it has "
+    "banned your address for a while, or your account is locked: wait some minutes. See what this says: {log_in}",
+    "": "The login to {node} fails. See what this says: {log_in}",
+}
+_DIRECTLY[_CLOSED_BEHIND] = _DIRECTLY[_CLOSED]
 #: From which of them on nobody has said what is wrong, so that what others than ssh said counts more.
-_VAGUE = (r"Connection (closed|reset) by (?!remote|peer|UNKNOWN)", "Connection (closed|reset) by", "")
+_VAGUE = (_CLOSED, _CLOSED_BEHIND, "")
 
 #: What `ssh -v` says of itself. Some of it tells how far it came, and is kept, without the mark of its kind.
 _KEPT = re.compile(r"^debug1: (?=Connecting to |Executing proxy command: )", re.MULTILINE)
@@ -171,6 +194,12 @@ def _own_proxy(text: str) -> str:
     return str(own[-1]).replace("{", "{{").replace("}", "}}") if own and "Authenticated to " not in text else ""
 
 
+def _gateway(text: str, gateways: Sequence[str]) -> str:
+    """Name the one on the way that a message is about: the first that has not let this in yet, where ssh tells."""
+    waiting = [name for name in gateways if f"\nAuthenticated to {name} " not in f"\n{text}"]
+    return waiting[0] if 0 < len(waiting) < len(gateways) else " or ".join(gateways)
+
+
 def _where(text: str, position: int, node: str, gateway: str) -> str:
     """Name the host that said something, by what was said before and after it."""
     # What the gateway says when it is asked by itself.
@@ -186,15 +215,35 @@ def _where(text: str, position: int, node: str, gateway: str) -> str:
     return gateway if re.search(gave_up, text[position:]) else f"{gateway} or {node}"
 
 
+def ssh_hops(way: str | Sequence[str | Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Say of each host on the way to a login node what the inventory says.
+
+    Args:
+        way: the gateway's name, or the hosts in their order: names, or dictionaries of ``host``, ``user`` and ``port``.
+
+    Returns:
+        Dictionaries of these three; ``""`` and ``0`` where the inventory does not say one.
+    """
+    hops = [way] if isinstance(way, str) else list(way)
+    said = [{"host": str(hop)} if isinstance(hop, str) else dict(hop) for hop in hops]
+    return [{"host": hop["host"], "user": hop.get("user", ""), "port": int(hop.get("port", 0))} for hop in said]
+
+
 def ssh_failure(
-    said: str, *, node: str, gateway: str, log_in: str, other_gateways: Sequence[str] = (), pinned: bool = False
+    said: str,
+    *,
+    node: str,
+    gateways: Sequence[str],
+    log_in: str,
+    other_gateways: Sequence[str] = (),
+    pinned: bool = False,
 ) -> str:
     """Say in one line what a failed ssh connection means, and what to do.
 
     Args:
-        said: what ssh printed, both hops together, with or without ``-v``.
+        said: what ssh printed, all hops together, with or without ``-v``.
         node: the login node's name.
-        gateway: the gateway's name.
+        gateways: the names of the hosts on the way there, in their order.
         log_in: the command that a person logs in with.
         other_gateways: the names of those that can take the gateway's place.
         pinned: whether the cluster's inventory file has host keys.
@@ -203,10 +252,13 @@ def ssh_failure(
         One line that names the host and the remedy, with the telling line of ssh at its end.
     """
     text = _CHATTER.sub("", _KEPT.sub("", str(said).replace("\r", "")))
-    says = _SSH_SAYS
+    says: Sequence[tuple[str, str]] = _SSH_SAYS
+    if not gateways:
+        says = tuple((pattern, _DIRECTLY.get(pattern, meaning)) for pattern, meaning in says)
+    gateway = _gateway(text, gateways) or node
     if pinned:
         # They alone are accepted, by their types, too.
-        says = ((r"no matching host key type|" + _SSH_SAYS[0][0], _SSH_SAYS[0][1]), *_SSH_SAYS[1:])
+        says = ((r"no matching host key type|" + says[0][0], says[0][1]), *says[1:])
     pattern, found, meaning = next(
         (pattern, match, words) for pattern, words in says if (match := re.search(pattern, text))
     )
@@ -227,7 +279,8 @@ def ssh_failure(
         "or_down": "; or it leads to other nodes alone, and this one is down" if found[0] == "forwards nowhere" else "",
         "key": f" (ssh finds no {missing[1]})" if missing else "",
     }
-    return f"{meaning.format(**names)} (ssh: {line.strip(' @') or 'no message'})"
+    said_so = meaning.format(**names).replace(f"{node} or {node}", node)
+    return f"{said_so} (ssh: {line.strip(' @') or 'no message'})"
 
 
 def port_holder(listing: str) -> str:
@@ -287,50 +340,80 @@ def ssh_way_in(
     own: Mapping[str, Mapping[str, str]],
     *,
     node: str,
-    gateway: str,
+    hops: Sequence[Mapping[str, Any]],
     user: str,
+    port: int,
     control_path: str,
     persist: str,
     connect_timeout: int,
     host_keys: Mapping[str, Sequence[str]],
 ) -> str:
-    """Say in ssh_config's words how the way through a gateway is, beside what the user's own says of the same hosts.
+    """Say in ssh_config's words how the way to a login node is, beside what the user's own says of the same hosts.
 
     Args:
-        own: of each host, the node last, what ``ssh -G`` says by the user's own configuration alone.
+        own: of each host, the node last, what ``ssh -G`` says by the user's own configuration alone; ``user`` is ``""``
+            where that says none.
         node: the login node.
-        gateway: the gateway on the way there.
-        user: the user name on all of them; ``""`` leaves it to the user's own configuration.
+        hops: the hosts on the way there, in their order, as ``ssh_hops`` has them.
+        user: the user name on the node, and on a hop for which nobody says one; ``""`` leaves it to the user's own
+            configuration.
+        port: the port of the node's sshd; ``0`` leaves it to the user's own configuration.
         control_path: where the sockets of open connections are, as ssh_config's ``ControlPath``.
         persist: how long a connection stays open after its last use, as ssh_config's ``ControlPersist``.
-        connect_timeout: how long a gateway may take to answer, in seconds.
+        connect_timeout: how long the first host may take to answer, in seconds.
         host_keys: the keys that a host must show, where the cluster publishes them: a type and a SHA-256 fingerprint.
 
     Returns:
         A block for each host.
     """
     ways = {host: (options["proxyjump"] + options["proxycommand"]) for host, options in own.items()}
+    way = [*hops, {"host": node, "user": user, "port": port}]
+    before = {hop["host"]: last["host"] for last, hop in pairwise(way)}
+    said = {hop["host"]: hop for hop in way}
+    first = way[0]["host"]
     text = (
         "# Connections to these hosts share one login a hop. What your own ssh_config says of them is left out here, "
         "and counts.\n"
     )
     for host, options in own.items():
-        settings = [f"User {user}"] if user else []
-        # A proxy that the gateway has too is the way out of this network, not the way to the node.
-        if host == node and ways[node] in ("", ways[gateway]):
-            settings.append(f"ProxyJump {gateway}")
+        hop = said.get(host, {"user": "", "port": 0})
+        # What the inventory says, else the user's own configuration, else what they are called on the node.
+        name = hop["user"] or ("" if options["user"] else user)
+        settings = [f"User {name}"] if name else []
+        settings += [f"Port {hop['port']}"] if hop["port"] else []
+        # A proxy that the first one has too is the way out of this network, not the way to this host.
+        if host in before and ways[host] in ("", ways[first]):
+            settings.append(f"ProxyJump {before[host]}")
             # Of another proxy, that of the way out, which hands over what it has opened; this one does not.
             settings += ["ProxyUseFdpass no"] if options.get("proxyusefdpass") == "yes" else []
         settings += ["ControlMaster auto"] if options.get("controlmaster") == "false" else []
         settings += [] if options["controlpath"] else [f'ControlPath "{control_path}"']
         settings += [f"ControlPersist {persist}"] if options.get("controlpersist") == "no" else []
-        # The node's would run while the gateway waits for a person to answer.
-        if host != node and options.get("connecttimeout") == "none":
+        # That of a host further on would run while one before it waits for a person to answer.
+        if host not in before and options.get("connecttimeout") == "none":
             settings.append(f"ConnectTimeout {connect_timeout}")
         if options.get("serveraliveinterval") == "0":
             settings += ["ServerAliveInterval 15", "ServerAliveCountMax 4"]
         text += _block(host, [*settings, *_host_key(host, host_keys)])
     return text
+
+
+def ssh_jumps(hops: Sequence[Mapping[str, Any]], *, own: Mapping[str, Mapping[str, str]], user: str) -> list[str]:
+    """Say where ssh jumps, where nothing of the way is written.
+
+    Args:
+        hops: the hosts on the way, as ``ssh_hops`` has them.
+        own: of each, what ``ssh -G`` says by the user's own configuration, as ``ssh_way_in`` has it.
+        user: what the user is called on one for which nobody says it; or ``""``.
+
+    Returns:
+        What ``ProxyJump`` takes, one of each host.
+    """
+    names = [hop["user"] or ("" if own[hop["host"]]["user"] else user) for hop in hops]
+    return [
+        (f"{name}@" if name else "") + hop["host"] + (f":{hop['port']}" if hop["port"] else "")
+        for name, hop in zip(names, hops, strict=True)
+    ]
 
 
 def ssh_tunnel(
@@ -398,6 +481,8 @@ class FilterModule:
         return {
             "port_holder": port_holder,
             "ssh_failure": ssh_failure,
+            "ssh_hops": ssh_hops,
+            "ssh_jumps": ssh_jumps,
             "ssh_tunnel": ssh_tunnel,
             "ssh_way_in": ssh_way_in,
         }

@@ -26,8 +26,16 @@ VERBS = sorted({path.stem for path in PROJECT.glob("playbooks/*.yml")} - {"statu
 class Laptop:
     """A person at a laptop: an ssh_config, our folder, and the playbooks."""
 
-    def __init__(self, scenario: str, account: str, port: int = 9876, machine: str = "") -> None:
-        self.scenario = PROJECT / "molecule" / scenario
+    def __init__(
+        self, scenario: str, account: str, port: int = 9876, machine: str = "", cluster: str = "hydra"
+    ) -> None:
+        self.scenario, self.cluster = PROJECT / "molecule" / scenario, cluster
+        #: Where the cluster's inventory file is: with the users', or with a scenario's.
+        self.inventory = (
+            next(path for path in (PROJECT, self.scenario) if (path / "inventory" / f"{cluster}.yml").exists())
+            / "inventory"
+            / f"{cluster}.yml"
+        )
         self.account = account
         self.ssh_config = TESTBED / (machine or account) / "ssh_config"
         self.folder = TESTBED / (machine or account) / "jupyter"
@@ -60,7 +68,7 @@ class Laptop:
         *options: str,
         env: dict[str, str] | None = None,
         cwd: Path = PROJECT,
-        inventory: Path = PROJECT / "inventory" / "hydra.yml",
+        inventory: Path | None = None,
         errors: int = subprocess.STDOUT,
         **variables: Any,
     ) -> subprocess.CompletedProcess[str]:
@@ -73,7 +81,15 @@ class Laptop:
         around["ANSIBLE_CONFIG"] = str(PROJECT / "ansible.cfg")
         inherited = {name: value for name, value in os.environ.items() if name != "ANSIBLE_STDOUT_CALLBACK"}
         return subprocess.run(
-            ["ansible-playbook", PROJECT / name, "-i", inventory, f"-e@{self.scenario}/vars/me.yml", *more, *options],
+            [
+                "ansible-playbook",
+                PROJECT / name,
+                "-i",
+                inventory or self.inventory,
+                f"-e@{self.scenario}/vars/me.yml",
+                *more,
+                *options,
+            ],
             env={**inherited, **around, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT), **(env or {})},
             cwd=cwd,
             stdin=subprocess.DEVNULL,

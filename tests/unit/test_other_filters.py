@@ -21,8 +21,8 @@ from missing_libraries import missing_libraries
 from misspelled import misspelled
 from patience import seconds
 from shell_aliases import shell_aliases
-from ssh import port_holder, ssh_failure, ssh_tunnel, ssh_way_in
-from ssh_look import options_in
+from ssh import port_holder, ssh_failure, ssh_hops, ssh_jumps, ssh_tunnel, ssh_way_in
+from ssh_look import UNSAID, _own, options_in
 from status import _COLUMNS, status_of, status_table
 from variables import PROJECT
 
@@ -157,7 +157,7 @@ def test_whatever_a_login_script_prints_is_ignored(noise: str) -> None:
     ],
 )
 def test_ssh_failure(said: str, begins: str, ends: str) -> None:
-    message = ssh_failure(said, node="NODE", gateway="GATE", log_in="ssh -fN NODE", other_gateways=["OTHER"])
+    message = ssh_failure(said, node="NODE", gateways=["GATE"], log_in="ssh -fN NODE", other_gateways=["OTHER"])
     assert message.startswith(begins)
     assert message.endswith(ends)
     assert "\n" not in message
@@ -166,9 +166,9 @@ def test_ssh_failure(said: str, begins: str, ends: str) -> None:
 def test_ssh_failure_names_another_gateway() -> None:
     said = "ssh: connect to host g port 22: Connection refused"
     assert "take another gateway: -e my_gateway=B" in ssh_failure(
-        said, node="N", gateway="A", log_in="ssh N", other_gateways=["B", "C"]
+        said, node="N", gateways=["A"], log_in="ssh N", other_gateways=["B", "C"]
     )
-    assert "another" not in ssh_failure(said, node="N", gateway="A", log_in="ssh N")
+    assert "another" not in ssh_failure(said, node="N", gateways=["A"], log_in="ssh N")
 
 
 class Laptop:
@@ -186,14 +186,23 @@ class Laptop:
         forwards = re.findall(r"^localforward (.*)$", done.stdout, re.MULTILINE)
         return {**options_in(done.stdout), "localforward": forwards}
 
+    def own(self, host: str) -> dict[str, Any]:
+        """The options as `ssh_look` has them of the person's own configuration, which may say no user."""
+        self.ours, kept = "", self.config
+        self.config += UNSAID
+        options = _own(self.ssh(host))
+        self.config = kept
+        return options
+
     def with_way_in(self, **changed: Any) -> Laptop:
         """As the role ssh_tunnel has it written."""
         given = {
-            "node": "node", "gateway": "gate", "user": "jane", "control_path": "/ours/%r@%h:%p", "persist": "8h",
+            "node": "node", "way": "gate", "user": "jane", "port": 0, "control_path": "/ours/%r@%h:%p", "persist": "8h",
             "connect_timeout": 4, "host_keys": {}, "gateways": ["gate"], **changed,
         }  # fmt: skip
-        own = {host: self.ssh(host) for host in [*given.pop("gateways"), given["node"]]}
-        self.ours = ssh_way_in(own, **given)
+        hops = ssh_hops(given.pop("way"))
+        hosts = dict.fromkeys([*(hop["host"] for hop in hops), *given.pop("gateways"), given["node"]])
+        self.ours = ssh_way_in({host: self.own(host) for host in hosts}, hops=hops, **given)
         return self
 
     def with_tunnel(self, **changed: Any) -> Laptop:
@@ -222,7 +231,8 @@ GATE_ALONE = {
     ("config", "node", "gate"),
     [
         ("", {}, {}),
-        ("Host *\n User bob\n", {}, {}),
+        ("Host *\n User bob\n", {}, {"user": "bob", "controlpath": "/ours/bob@gate:22"}),
+        ("Host gate\n User bob\n Port 2222\n", {}, {"user": "bob", "port": "2222", "controlpath": None}),
         # The person's own way to the node, by whatever it is.
         ("Host node\n ProxyJump bastion\n", {"proxyjump": "bastion"}, {}),
         ("Host node\n ProxyJump gate,bastion\n", {"proxyjump": "gate,bastion"}, {}),
@@ -285,11 +295,43 @@ def test_without_a_name_of_ours_the_person_s_own_stays(tmp_path: Path) -> None:
     laptop = Laptop(tmp_path, config).with_way_in(user="")
     assert [laptop.ssh(host)["user"] for host in ("node", "gate")] == ["bob", "eve"]
     laptop = Laptop(tmp_path, config).with_way_in(user="jane")
-    assert [laptop.ssh(host)["user"] for host in ("node", "gate")] == ["jane", "jane"]
+    assert [laptop.ssh(host)["user"] for host in ("node", "gate")] == ["jane", "eve"]
+    laptop = Laptop(tmp_path, config).with_way_in(user="jane", way=[{"host": "gate", "user": "jdoe"}])
+    assert [laptop.ssh(host)["user"] for host in ("node", "gate")] == ["jane", "jdoe"]
+
+
+def test_a_direct_login_has_no_jump(tmp_path: Path) -> None:
+    laptop = Laptop(tmp_path, "").with_way_in(way=[], gateways=[], port=2222)
+    found = laptop.ssh("node")
+    alone = {
+        **NODE_ALONE,
+        "proxyjump": "",
+        "port": "2222",
+        "controlpath": "/ours/jane@node:2222",
+        "connecttimeout": "4",
+    }
+    assert {name: found[name] for name in alone} == alone
+    out = Laptop(tmp_path, "Host *\n ProxyJump out\n").with_way_in(way=[], gateways=[])
+    assert out.ssh("node")["proxyjump"] == "out"
+
+
+def test_several_hops_are_gone_in_their_order_each_by_its_own_name_and_port(tmp_path: Path) -> None:
+    way: list[Any] = ["first", {"host": "second", "user": "jdoe", "port": 2222}, {"host": "third", "port": "2200"}]
+    laptop = Laptop(tmp_path, "Host third\n User eve\nHost *\n ProxyJump out\n").with_way_in(way=way, gateways=[])
+    names = ("proxyjump", "user", "port", "connecttimeout")
+    assert {host: [laptop.ssh(host)[name] for name in names] for host in ("first", "second", "third", "node")} == {
+        "first": ["out", "jane", "22", "4"],
+        "second": ["first", "jdoe", "2222", "none"],
+        "third": ["second", "eve", "2200", "none"],
+        "node": ["third", "jane", "22", "none"],
+    }
+    own = {host: laptop.own(host) for host in ("first", "second", "third")}
+    assert ssh_jumps(ssh_hops(way), own=own, user="jane") == ["jane@first", "jdoe@second:2222", "third:2200"]
+    assert ssh_jumps(ssh_hops(way), own=own, user="") == ["first", "jdoe@second:2222", "third:2200"]
 
 
 def test_of_several_gateways_one_is_on_the_way_and_each_shares_its_connections(tmp_path: Path) -> None:
-    laptop = Laptop(tmp_path, "").with_way_in(gateway="second", gateways=["first", "second", "third"])
+    laptop = Laptop(tmp_path, "").with_way_in(way="second", gateways=["first", "second", "third"])
     assert laptop.ssh("node")["proxyjump"] == "second"
     for gateway in ("first", "second", "third"):
         found = laptop.ssh(gateway)
@@ -298,7 +340,7 @@ def test_of_several_gateways_one_is_on_the_way_and_each_shares_its_connections(t
 
 def test_a_proxy_of_another_gateway_is_not_taken_for_that_of_the_one_on_the_way(tmp_path: Path) -> None:
     config = "Host first node\n ProxyJump out\n"
-    laptop = Laptop(tmp_path, config).with_way_in(gateway="second", gateways=["first", "second"])
+    laptop = Laptop(tmp_path, config).with_way_in(way="second", gateways=["first", "second"])
     assert laptop.ssh("node")["proxyjump"] == "out"
 
 
@@ -314,8 +356,9 @@ def test_where_ssh_says_nothing_of_an_option_it_is_not_set(tmp_path: Path) -> No
     """An older one does not know it."""
     own = {host: options_in("hostname h\n") for host in ("gate", "node")}
     text = ssh_way_in(
-        own, node="node", gateway="gate", user="", control_path="/c", persist="8h", connect_timeout=4, host_keys={}
-    )
+        own, node="node", hops=ssh_hops("gate"), user="", port=0, control_path="/c", persist="8h", connect_timeout=4,
+        host_keys={},
+    )  # fmt: skip
     assert text.splitlines()[1:] == [
         "Host gate",
         '    ControlPath "/c"',

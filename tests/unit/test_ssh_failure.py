@@ -121,7 +121,7 @@ OWN_PROXY = BEFORE + "debug1: Executing proxy command: exec way-out n 22\n"
     ],
 )  # fmt: skip
 def test_ssh_failure_names_the_cause(said: str, begins: str, line: str) -> None:
-    message = ssh_failure(said, node="NODE", gateway="GATE", log_in="ssh -fN NODE")
+    message = ssh_failure(said, node="NODE", gateways=["GATE"], log_in="ssh -fN NODE")
     assert message.startswith(begins)
     assert f"(ssh: {line}" in message
     assert "\n" not in message
@@ -129,5 +129,35 @@ def test_ssh_failure_names_the_cause(said: str, begins: str, line: str) -> None:
 
 def test_ssh_failure_blames_the_pins_only_where_there_are_some() -> None:
     said = NO_MATCH + "host key type found. Their offer: ssh-rsa"
-    assert "(cluster_host_keys)" in ssh_failure(said, node="N", gateway="A", log_in="ssh N", pinned=True)
-    assert "(cluster_host_keys)" not in ssh_failure(said, node="N", gateway="A", log_in="ssh N")
+    assert "(cluster_host_keys)" in ssh_failure(said, node="N", gateways=["A"], log_in="ssh N", pinned=True)
+    assert "(cluster_host_keys)" not in ssh_failure(said, node="N", gateways=["A"], log_in="ssh N")
+
+
+@pytest.mark.parametrize(
+    ("said", "begins"),
+    [
+        ("jane@node: Permission denied (publickey).", "NODE does not let you in. Is my_user"),
+        ("ssh: Could not resolve hostname node: Name or service not known", "This machine does not find NODE."),
+        ("ssh: connect to host node port 22: Connection refused", "NODE cannot be reached."),
+        ("ssh: connect to host node port 22: Connection timed out", "NODE cannot be reached."),
+        ("Connection closed by 10.0.0.1 port 22", "NODE ends the connection before the login."),
+        ("kex_exchange_identification: Connection closed by remote host", "NODE ends the connection before the login."),
+        ("Host key verification failed.", "This machine does not know the host key of NODE yet."),
+        ("WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!", "The host key of NODE is not the one"),
+        ("Your account has expired; please contact your system administrator.", "Your account on NODE has expired"),
+        ("", "The login to NODE fails."),
+    ],
+)
+def test_without_a_gateway_no_message_names_one(said: str, begins: str) -> None:
+    message = ssh_failure(said, node="NODE", gateways=[], log_in="ssh -fN NODE")
+    assert message.startswith(begins)
+    assert "gateway" not in message
+    assert "NODE or" not in message
+
+
+def test_of_several_hops_the_first_that_has_not_let_one_in_is_named() -> None:
+    first = 'Connecting to A [10.0.0.1] port 22.\nAuthenticated to A ([10.0.0.1]:22) using "publickey".\n'
+    denied = "jane@b: Permission denied (publickey).\nConnection closed by UNKNOWN port 65535"
+    for said, gateway in ((first + denied, "B"), (denied, "A or B")):
+        message = ssh_failure(said, node="N", gateways=["A", "B"], log_in="ssh N")
+        assert message.startswith(f"The gateway {gateway} does not let you in.")

@@ -15,7 +15,7 @@ import pytest
 import ssh_look
 from ansible.errors import AnsibleError
 from patience import seconds
-from ssh_look import ActionModule, Ssh, options_in
+from ssh_look import UNSAID, ActionModule, Ssh, options_in
 
 #: Its hosts are named for how they are. What it reads, it keeps: the configuration without ours goes away again.
 SSH = """\
@@ -85,7 +85,7 @@ def look(
     config = ssh.with_name("config")
     patience = patience or seconds(4 if "open" in (node, gateway) else 1)
     asked = Ssh([str(ssh), "-F", str(config)], config, INCLUDE, system, patience)
-    return asked.look(node, gateway, gateways or (gateway,), close, pinned)
+    return asked.look(node, [gateway], gateways or (gateway,), close, pinned)
 
 
 def own(ssh: Path, config: str | bytes, node: str = "node") -> dict[str, str]:
@@ -245,7 +245,7 @@ def test_without_ours_the_person_s_own_counts(reader: Path, tmp_path: Path, line
     reader.with_name("config").write_bytes((line.format(include) + own).encode())
     config = reader.with_name("config")
     found = Ssh([str(reader), "-F", str(config)], config, include, False, seconds(5)).look(
-        "node", "gateway", ["gateway"], False, False
+        "node", ["gateway"], ["gateway"], False, False
     )
     names = ("user", "port", "serveraliveinterval")
     assert [found["own"]["node"][name] for name in names] == ["own", "22", "7"]
@@ -283,9 +283,10 @@ def test_the_system_s_configuration_counts_where_ssh_reads_it(ssh: Path, config:
         *(config or "").splitlines(),
         "Match all",
         "Include /etc/ssh/ssh_config",
+        *UNSAID.split("\n")[1:-1],
     ]
     look(ssh, "open", system=False)
-    assert ssh.with_name("without").read_text().splitlines() == (config or "").splitlines()
+    assert ssh.with_name("without").read_text() == f"{config or ''}\n{UNSAID}" if config else UNSAID
 
 
 def test_the_copy_without_ours_is_private_and_goes_away(
@@ -361,7 +362,7 @@ def arguments(ssh: Path, **changed: Any) -> dict[str, Any]:
     config = str(ssh.with_name("config"))
     return {
         "ssh": [str(ssh), "-F", config], "config": config, "include": INCLUDE, "system": False, "node": "dead",
-        "gateway": "gateway", "gateways": ["gateway"], "close": False, "pinned": False, "patience": "1.5", **changed,
+        "hops": ["gateway"], "gateways": ["gateway"], "close": False, "pinned": False, "patience": "1.5", **changed,
     }  # fmt: skip
 
 

@@ -42,7 +42,7 @@ ENDPOINT = {"host": "{{ inventory_hostname }}", "kind": "socket", "address": "/h
 # What ssh says of a host of which the person's own ssh_config says nothing.
 NOTHING_SAID = {
     "controlmaster": "false", "controlpersist": "no", "connecttimeout": "none", "serveraliveinterval": "0",
-    "proxyusefdpass": "no", "proxyjump": "", "proxycommand": "", "controlpath": "",
+    "proxyusefdpass": "no", "proxyjump": "", "proxycommand": "", "controlpath": "", "user": "",
 }  # fmt: skip
 # And with ours.
 SAID_WITH_OURS = {
@@ -52,8 +52,8 @@ SAID_WITH_OURS = {
 # What ssh_look has seen, of hosts whose names are options, too.
 SEEN = {
     "states": "{{ dict([[inventory_hostname, 'open']]) }}",
-    "own": "{{ dict((ssh_config_gateways + [inventory_hostname]) | product([nothing_said])) }}",
-    "now": "{{ dict([inventory_hostname, ssh_config_gateway] | product([said_with_ours])) }}",
+    "own": "{{ dict((ssh_config_route.gateways + [inventory_hostname]) | product([nothing_said])) }}",
+    "now": "{{ dict(([inventory_hostname] + ssh_config_route.gateways) | product([said_with_ours])) }}",
     "options": [], "version": "9.9", "mistake": "", "problem": "", "slow": 0,
 }  # fmt: skip
 KEY = f"ED25519 SHA256:{'x' * 43}"

@@ -1,0 +1,100 @@
+"""A whole day by each way in: directly, and by way of several hosts."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+
+from cluster import Laptop, engine
+from patience import seconds
+
+NODES = {"direct": "gate.rzg.mpg.de", "hops": "hydra08i.rzg.mpg.de"}
+WAYS = {"direct": [], "hops": ["gate.rzg.mpg.de", "hydra11i.rzg.mpg.de"]}
+
+
+def options(laptop: Laptop, host: str) -> dict[str, str]:
+    """What ssh uses for a host."""
+    listing = subprocess.run(
+        ["ssh", "-G", "-F", laptop.ssh_config, host], capture_output=True, text=True, timeout=seconds(10), check=True
+    )
+    return dict(line.split(" ", 1) for line in listing.stdout.splitlines() if " " in line)
+
+
+def state(laptop: Laptop) -> dict[str, object]:
+    shown = laptop.playbook("playbooks/status.yml", errors=subprocess.DEVNULL, status_format="json").stdout
+    (one,) = json.loads(shown)
+    return dict(one)
+
+
+def test_a_day(laptop: Laptop) -> None:
+    node, way = NODES[laptop.cluster], WAYS[laptop.cluster]
+    first = laptop.playbook("site.yml")
+    assert first.returncode == 0, first.stdout
+    try:
+        browser = laptop.browser()
+        assert browser.login(laptop.password)
+        kernel = browser.api("kernels", {"name": "python3"}, "POST")["id"]
+        browser.run(kernel, "kept = 42")
+        # Each hop leads to the next one, by a connection of its own, which is shared.
+        for host, before in zip([*way, node], ["", *way], strict=True):
+            assert options(laptop, host).get("proxyjump", "") == before
+            assert laptop.control("check", host) == 0, host
+        assert "changed=0" in laptop.playbook("site.yml").stdout
+        assert len(state(laptop)["kernels"]) == 1  # type: ignore[arg-type]
+        # The connection of any hop is closed, as by a network that is gone: connect brings all back.
+        for host in way or [node]:
+            assert laptop.control("exit", host) == 0
+        again = laptop.playbook("playbooks/connect.yml", my_browser=False)
+        assert again.returncode == 0, again.stdout
+        assert browser.run(kernel, "print(kept)") == "42\n"
+    finally:
+        removed = laptop.playbook("playbooks/remove.yml", my_end_kernels=True)
+    assert removed.returncode == 0, removed.stdout
+    assert not laptop.folder.exists() or "Host" not in (laptop.folder / "ssh_config").read_text()
+    assert all(laptop.control("check", host) != 0 for host in [*way, node])
+
+
+def test_a_login_that_only_you_can_do_is_asked_for_by_one_line(laptop: Laptop) -> None:
+    """It names every host that will ask, in their order; and nothing is tried."""
+    begun = time.monotonic()
+    refused = laptop.playbook("site.yml", my_login="prompt")
+    assert refused.returncode != 0
+    assert time.monotonic() - begun < 10 * engine()
+    said = " ".join(refused.stdout.split())
+    node, way = NODES[laptop.cluster], WAYS[laptop.cluster]
+    assert f"Log in first, then run this again: ssh -F {laptop.ssh_config} -fN {node} (It asks for " in said
+    assert f"(It asks for {', then for '.join([*way, node])}, and stays open" in said
+    # Then it works over what that has left.
+    log_in = ["ssh", "-F", str(laptop.ssh_config), "-fN", node]
+    assert subprocess.run(log_in, timeout=seconds(20), check=False, capture_output=True).returncode == 0
+    looked = laptop.playbook("playbooks/doctor.yml", my_login="prompt")
+    assert looked.returncode == 0, looked.stdout
+    assert re.search(r"^Works: +yes", looked.stdout, re.MULTILINE)
+    assert laptop.playbook("playbooks/remove.yml", my_login="prompt").returncode == 0
+
+
+def test_a_login_that_fails_names_the_host_and_no_gateway_where_there_is_none(laptop: Laptop) -> None:
+    node, way = NODES[laptop.cluster], WAYS[laptop.cluster]
+    # Before any hop: the first host's name is another one.
+    wrong = {"cluster_gateway": ["gate.example.org", *way[1:]]} if way else {"my_user": "nobody-there"}
+    refused = laptop.playbook("playbooks/doctor.yml", **wrong)
+    assert refused.returncode != 0
+    said = " ".join(refused.stdout.split())
+    if way:
+        assert "gate.example.org" in said
+    else:
+        assert f"{node} does not let you in. Is my_user" in said
+        assert "gateway" not in said
+    assert laptop.playbook("playbooks/remove.yml", **wrong).returncode in (0, 2)
+    laptop.playbook("playbooks/remove.yml")
+
+
+def test_another_key_than_the_pinned_one_is_refused_on_every_hop(laptop: Laptop) -> None:
+    node, way = NODES[laptop.cluster], WAYS[laptop.cluster]
+    for host in [*way, node]:
+        refused = laptop.playbook("playbooks/doctor.yml", cluster_host_keys={host: [f"ED25519 SHA256:{'x' * 43}"]})
+        assert refused.returncode != 0
+        assert "does not show the host key that the cluster's inventory file pins" in " ".join(refused.stdout.split())
+        laptop.playbook("playbooks/remove.yml")
