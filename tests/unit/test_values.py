@@ -585,6 +585,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @example(("login_node_session", "jupyter ]] ; touch canary ; [[ x"))
 @example(("cluster_other_gateways", ["*"]))
 @example(("cluster_modules", "anaconda/3"))
+@example(("my_ssh_config", 0))
 @example(("cluster_gateway", "none"))
 @example(("cluster_gateway", "Gate"))
 @example(("cluster_gateway", "10.0.0.13"))
