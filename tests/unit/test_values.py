@@ -22,7 +22,7 @@ from ansible.template import Templar, trust_as_template
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from jinja2 import Environment
-from laptop_files import with_first_line
+from laptop_files import with_block, with_first_line
 from patience import seconds
 from refusals import refusals
 from variables import PROJECT
@@ -427,6 +427,24 @@ def test_the_way_in_is_complete_only_where_the_line_counts(tmp_path: Path, confi
     assert evaluate("{{ ssh_config_included }}", variables) is counts
     below = str(evaluate("{{ __ssh_config_include_line.below }}", variables))
     assert (with_first_line(text, line, True, below) == text) == counts
+
+
+def test_pins_that_are_taken_back_are_written_anew(tmp_path: Path) -> None:
+    """The blocks without them are the beginning of those with them."""
+    (tmp_path / "cm").mkdir()
+    chosen = {"ssh_config_user_config": str(tmp_path / "config"), "ssh_config_directory": str(tmp_path)}
+    (tmp_path / "config").write_text(f"{evaluate('{{ ssh_config_include }}', run_with(**chosen))}\n")
+
+    def complete(written: str, **given: Any) -> bool:
+        return bool(
+            evaluate("{{ ssh_config_complete }}", {**run_with(**chosen, **given), "ssh_config_written": written})
+        )
+
+    pins = {"cluster_host_keys": {NODE: [KEY]}}
+    pinned = evaluate("{{ __ssh_config_blocks }}", run_with(**chosen, **pins))
+    written = with_block("", "hydra, the way in", "Ours.", pinned)
+    assert complete(written, **pins)
+    assert not complete(written)
 
 
 @functools.cache
