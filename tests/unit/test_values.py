@@ -629,9 +629,10 @@ def test_what_is_not_refused_stands_there_as_it_was_given(folder: Path, given: t
 def assert_exact(name: str, value: Any, folder: Path) -> None:
     there = read_all(name, value, folder)
     option = options().get(name, {"type": "str"})
-    # One of some known words, or what no other word can stand for; no name and no directory is the default; and another
-    # node has another endpoint.
-    if option["type"] in ("bool", "dict") or "choices" in option or value in ("", "~") or name == "inventory_hostname":
+    # One of some known words, or what no other word can stand for; no name and no directory is the default, as is a
+    # number of 0; and another node has another endpoint.
+    nothing = value in ("", "~") or (bounds()[name].get("least") == 0 and float(value) == 0)
+    if option["type"] in ("bool", "dict") or "choices" in option or nothing or name == "inventory_hostname":
         return
     another, words = stand_in(name, value)
     assert folded(there) == folded(swapped(read_stand_in(name, json.dumps(another), folder), words))
