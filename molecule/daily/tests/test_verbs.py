@@ -192,7 +192,9 @@ def test_a_server_that_does_not_answer_is_not_ended_unasked(laptop: Laptop, runn
 def test_what_a_verb_cannot_be_told(laptop: Laptop, verb: str, told: dict[str, Any], message: str) -> None:
     refused = laptop.playbook(f"playbooks/{verb}.yml", **told)
     assert refused.returncode != 0
-    assert refused.stdout.splitlines()[1].startswith(message)
+    # On a busy machine a step that takes its time is said, too.
+    said = [line for line in refused.stdout.splitlines() if not line.startswith("... ")]
+    assert said[1].startswith(message)
 
 
 def test_logs(laptop: Laptop, running: str) -> None:

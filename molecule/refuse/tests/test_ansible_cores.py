@@ -34,7 +34,7 @@ PLAY = """\
   tasks:
     - name: stem | Read it
       ansible.builtin.debug:
-        msg: "{{ item | probe_facts(mark='m', node='n') }}"
+        msg: "{{ item | probe_facts(mark='m', node='n', schema='{}') }}"
       loop: [rubbish]
 """
 MESSAGE = (

@@ -15,6 +15,11 @@ PATH = (
     ': it is a path on this machine that begins with / or ~/, and has none of " % $ \\ * ? [ ] and no line break in it.'
 )
 PORT = ": a number from 1024 to 65535 is needed (lower ones belong to the system)."
+WAY = (
+    ": it is a host's name of letters, digits, dots, dashes and underscores; or a list of such names, in the order of "
+    "the way, each of which may be a dictionary of host, user and port; or [] for a direct login. Correct it in the "
+    "cluster's inventory file."
+)
 
 
 @pytest.mark.parametrize(
@@ -34,8 +39,12 @@ PORT = ": a number from 1024 to 65535 is needed (lower ones belong to the system
             ": it is a list. Write a list as in `module load`, for example [anaconda/3], in the cluster's inventory "
             "file.",
         ),
-        ("cluster_gateway", "none", f"{NAME} Correct it in the cluster's inventory file."),
-        ("cluster_gateway", "-oProxyCommand=touch {canary}", f"{NAME} Correct it in the cluster's inventory file."),
+        ("cluster_gateway", "none", WAY),
+        ("cluster_gateway", "-oProxyCommand=touch {canary}", WAY),
+        ("cluster_gateway", ["gate", {"host": "node", "port": 0}], WAY),
+        ("cluster_gateway", [{"host": "gate", "user": "jane\nProxyCommand touch {canary}"}], WAY),
+        ("cluster_gateway", [{"host": "gate", "proxy": "x"}], WAY),
+        ("cluster_ssh_port", 70000, ": it is a number from 1 to 65535. Correct it in the cluster's inventory file."),
         ("cluster_name", "hydra\n", f"{NAME} Correct it in the cluster's inventory file."),
         ("my_user", "jane\n", f"{NAME} Correct it in inventory/group_vars/all/me.yml."),
         ("my_user", 1234, ": it is text, so write it in quotes. Correct it in inventory/group_vars/all/me.yml."),
