@@ -79,7 +79,7 @@ def test_without_an_answer_of_a_registry_the_base_is_made_here(tmp_path: Path) -
     variables = {
         "ansible_python_interpreter": python,
         "__testbed_image": image,
-        "__testbed_patience": 2 / 900,
+        "__testbed_patience": 8 / 900,
         "testbed_ca_bundle": "",
     }
     tasks = [{"ansible.builtin.import_tasks": str(cluster / "tasks" / "image.yml")}]
