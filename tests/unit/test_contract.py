@@ -97,7 +97,11 @@ def test_the_inventory_s_defaults_are_the_roles_own() -> None:
         assert name in text, f"nothing reads {name}"
 
 
-@pytest.mark.parametrize("path", sorted(PROJECT.glob("inventory/*.yml")), ids=lambda path: path.stem)
+#: The clusters that are there, and those that one can copy.
+SAMPLES = sorted([*PROJECT.glob("inventory/*.yml"), *PROJECT.glob("examples/clusters/*.yml")])
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
 def test_the_sample_inventories_use_known_variables(path: Path) -> None:
     known = options("preflight")
     (cluster,) = load(path).values()
@@ -108,9 +112,17 @@ def test_the_sample_inventories_use_known_variables(path: Path) -> None:
 
 
 def test_each_cluster_has_a_port_and_a_name_of_its_own() -> None:
-    clusters = [cluster for path in PROJECT.glob("inventory/*.yml") for cluster in load(path).values()]
+    clusters = [cluster for path in SAMPLES for cluster in load(path).values()]
     for name in ("cluster_name", "cluster_port"):
         assert len({cluster["vars"][name] for cluster in clusters}) == len(clusters) > 1
+
+
+def test_one_sample_has_every_option_of_a_cluster() -> None:
+    text = (PROJECT / "examples" / "clusters" / "every-option.yml").read_text()
+    (cluster,) = yaml.safe_load(text).values()
+    known = options("preflight")
+    assert set(cluster["vars"]) == {name for name in known if name.startswith("cluster_")}
+    assert {name for name in known if name.startswith("my_")} <= set(re.findall(r"\bmy_\w+", text))
 
 
 def test_the_table_of_variables_is_rendered_from_the_specs() -> None:

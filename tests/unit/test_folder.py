@@ -105,8 +105,8 @@ class Node:
 
 
 LOOK: dict[str, Any] = {
-    "root": "", "writes": False, "hash": False, "server": False, "keeper": {"kind": "screen", "name": "jupyter"},
-    "patience": 1,
+    "root": "", "writes": False, "hash": False, "server": False, "find": True, "patience": 1,
+    "keeper": {"kind": "screen", "name": "jupyter"},
 }  # fmt: skip
 NOTHING: dict[str, Any] = {"files": {}, "programs": [], "check": False, "diff": False}
 
@@ -170,6 +170,7 @@ def test_what_a_look_says_is_what_the_laptop_reads(node: Node) -> None:
     after = node.look(writes=True, root="~")
     validate(after, schema)
     shell = {"host", "user", "home", "directory", "asked", "time", "ended", "modules_failed", "jupyter", "python"}
+    shell |= {"setup_failed"}
     assert set(after) | shell | {"password_set", "password_hash"} == set(schema["properties"])
     assert (after["private"], after["unwritable"], after["root_exists"]) == (3, "", True)
     assert after["digests"] == {

@@ -55,7 +55,7 @@ def test_the_kernels_of_all_servers_count(monkeypatch: pytest.MonkeyPatch, holde
 def test_a_server_of_other_files_is_told_by_its_command_line(
     monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], kind: str, address: str, right: bool
 ) -> None:
-    start = Start(FOLDER, KEEPERS["screen"]("screen", "jupyter", "", 1), (kind, address), 1, 1)
+    start = Start(FOLDER, KEEPERS["screen"]("screen", "jupyter", [], 1), (kind, address), 1, 1)
     monkeypatch.setattr(start, "processes", list)
     if right:
         start.require_endpoint(server(1, **options))
@@ -94,6 +94,6 @@ def test_of_two_servers_the_one_that_has_the_lock_counts(monkeypatch: pytest.Mon
     monkeypatch.setattr(look, "servers", lambda folder: [server(2), server(3)])
     monkeypatch.setattr(look, "describe", lambda one, folder: {"pid": one.pid})
     monkeypatch.setattr(Folder, "record", lambda self, name: lock if name == "lock" else "")
-    asked = {"root": "", "writes": False, "hash": False, "server": False, "patience": 1}
+    asked = {"root": "", "writes": False, "hash": False, "server": False, "find": False, "patience": 1}
     facts = look.look(FOLDER, {**asked, "keeper": {"kind": "screen", "name": "jupyter"}})
     assert facts["server"]["pid"] == (3 if lock == "hydra boot 3 1" else 2)

@@ -429,6 +429,18 @@ def test_the_way_in_is_complete_only_where_the_line_counts(tmp_path: Path, confi
     assert (with_first_line(text, line, True, below) == text) == counts
 
 
+@pytest.mark.parametrize(
+    "path",
+    sorted([*PROJECT.glob("inventory/*.yml"), *PROJECT.glob("examples/clusters/*.yml")]),
+    ids=lambda path: path.stem,
+)
+def test_no_sample_of_a_cluster_is_refused(path: Path) -> None:
+    (cluster,) = load(path).values()
+    nodes = list(cluster["hosts"])
+    given = {**cluster["vars"], "inventory_hostname": nodes[0], "groups": {"all": nodes}}
+    assert refusal(**given) == []
+
+
 def test_pins_that_are_taken_back_are_written_anew(tmp_path: Path) -> None:
     """The blocks without them are the beginning of those with them."""
     (tmp_path / "cm").mkdir()
@@ -456,11 +468,11 @@ def read_shell(text: str) -> Any:
 
 @functools.cache
 def read_probe(text: str) -> Any:
-    """What the program on the node is told, and the modules that are loaded before, once bash has read it."""
-    show = '\nprintf "%s\\n" "${modules[@]}"; printf %s "$sent"'
+    """What the program on the node is told, and what is done before to get to Jupyter, once bash has read it."""
+    show = '\nprintf "%s\\n" "${module_paths[@]}" - "${modules[@]}" - "$prefix" "${setup[@]}"; printf %s "$sent"'
     done = subprocess.run(["bash", "-c", text + show], capture_output=True, text=True, timeout=seconds(10), check=True)
-    *modules, sent = done.stdout.split("\n")
-    return [modules, json.loads(sent)]
+    *before, sent = done.stdout.split("\n")
+    return [before, json.loads(sent)]
 
 
 def rendered(path: Path, variables: dict[str, Any]) -> str:

@@ -84,6 +84,14 @@ def test_the_session_and_the_server(laptop: Laptop) -> None:
     assert "Will shut down after 1800 seconds with no kernels." in log
 
 
+def test_the_environment_and_the_manners(laptop: Laptop) -> None:
+    environment = laptop.ssh(f"tr '\\0' '\\n' </proc/{laptop.server()}/environ")
+    assert "\nSET_UP=yes\n" in f"\n{environment}"
+    assert "\nVIRTUAL_ENV=/home/vivid/environment\n" in f"\n{environment}"
+    assert "\nOMP_NUM_THREADS=2\n" in f"\n{environment}"
+    assert laptop.ssh(f"ps -o ni= -p {laptop.server()}").strip() == "3"
+
+
 def listeners() -> str:
     """The ports of the account on the node."""
     return node_root("ss -Hltn | awk '{print $4}' | grep ':9881$' || true").strip()

@@ -22,7 +22,7 @@ import json, shutil
 from node.keepers import keeper
 
 def run(sent):
-    by = keeper({**sent["data"], "program": shutil.which(sent["data"]["kind"])}, "", 1.0)
+    by = keeper({**sent["data"], "program": shutil.which(sent["data"]["kind"])}, [], 1.0)
     print(json.dumps(getattr(by, sent["command"])(*sent["data"]["arguments"])))
 """
 

@@ -347,8 +347,10 @@ def serve() -> None:
         begin_log()
         make_place(place)
         session = os.path.join(HERE, "run", "session")
+        # As the keepers have them, screen and tmux.
+        sessions = [os.environ.get("STY", ""), ",".join(os.environ.get("TMUX", "").split(",")[1:])]
         with open(f"{session}.new", "w") as record:
-            record.write(os.environ.get("STY", "") + "\n")
+            record.writelines(f"{name}\n" for name in sessions if name)
         # Whatever is there, a pipe too.
         os.replace(f"{session}.new", session)
         # Ours are found without PYTHONPATH, which kernels would inherit, and leave nothing beside them.

@@ -1,14 +1,48 @@
 # shellcheck shell=bash
-# Leads to Jupyter, and to the Python that runs it, in a login shell. Before it stands `modules`, what `module load` needs.
+# Leads to Jupyter, and to the Python that runs it, in a login shell. Before it stands what leads there: `module_paths` and
+# `modules`, for `module use` and `module load`; `prefix`, the folder of an environment; and `setup`, lines of shell.
 # shellcheck disable=SC2034,SC2154
 
-# Sets modules_failed, jupyter, python and python_version.
+# Whether an environment could be entered: what a virtual environment has (as a tool of uv's is one), or one of conda's
+# (as pixi's are).
+enter() {
+  local script
+  if [ -f "$1/pyvenv.cfg" ] && [ -f "$1/bin/activate" ]; then
+    # shellcheck source=/dev/null
+    . "$1/bin/activate"
+  elif [ -f "$1/pyvenv.cfg" ] && [ -x "$1/bin/python" ]; then
+    export VIRTUAL_ENV=$1 PATH=$1/bin:$PATH
+  elif [ -d "$1/conda-meta" ]; then
+    export CONDA_PREFIX=$1 CONDA_DEFAULT_ENV=$1 PATH=$1/bin:$PATH
+    for script in "$1"/etc/conda/activate.d/*.sh; do
+      # shellcheck source=/dev/null
+      [ ! -f "$script" ] || . "$script"
+    done
+  elif [ -d "$1/.pixi/envs/default" ]; then
+    enter "$1/.pixi/envs/default"
+  else
+    return 1
+  fi
+}
+
+# Sets modules_failed, setup_failed, jupyter, python and python_version.
 find_jupyter() {
-  local module script first second candidate
-  modules_failed='' python='' python_version=''
+  local path module line script first second candidate
+  modules_failed='' setup_failed='' python='' python_version=''
+  for path in "${module_paths[@]}"; do
+    module use "$path" || setup_failed+="${setup_failed:+; }module use $path"
+  done
   for module in "${modules[@]}"; do
     module load "$module" || modules_failed+=" $module"
   done
+  [[ $prefix != '~'* ]] || prefix=$HOME${prefix#'~'}
+  [ -z "$prefix" ] || enter "$prefix" || setup_failed+="${setup_failed:+; }$prefix"
+  for line in "${setup[@]}"; do
+    eval "$line" || setup_failed+="${setup_failed:+; }$line"
+  done
+  # Whatever they have set.
+  set +eu +o noclobber
+  unset POSIXLY_CORRECT CDPATH IFS
   jupyter=$(type -P jupyter) || return
   # Its Python is beside it, or, where it is a link or a script elsewhere (pipx, uv), there, or the one that its first
   # lines name.

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Says who and where this is, finds Jupyter, and has our program say all else: lines of key, tab, value. Before it stands
-# what the laptop knows: mark, asked, modules, loader, sent, and the function find_jupyter.
+# what the laptop knows: mark, asked, loader, sent, and environment.sh.
 # shellcheck disable=SC2154
 
 # Whatever the login scripts have set.
@@ -25,6 +25,7 @@ exec 3>&1 >/dev/null 2>&1
 find_jupyter
 exec >&3 3>&-
 tell modules_failed "$modules_failed"
+tell setup_failed "$setup_failed"
 tell jupyter "$jupyter"
 tell python.path "$python"
 tell python.version "$python_version"

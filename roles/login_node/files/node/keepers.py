@@ -1,46 +1,41 @@
 """What keeps a server alive when its user logs out: each answers the same four questions.
 
 `start` begins a program that goes on by itself; `alive` names what is there; `end` ends a program, and says which of it
-is still there; `look` is what a person types to see it.
+is still there; `look` is what a person types to see it. `session` is what its own program tells what it runs, of which
+`start` gets what the last one was told.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from node.folder import Failure
 from node.processes import end
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-class Screen:
-    """A window of GNU screen, in a session that the tutorial's `screen -r jupyter` comes back to."""
 
-    def __init__(self, program: str, name: str, last: str, patience: float) -> None:
-        """Take the program's path, the session's name, and the one that our server ran in last, as `PID.NAME`."""
+class Keeper:
+    """What they have in common: a program that keeps what it has started."""
+
+    #: The program's name.
+    kind = ""
+
+    def __init__(self, program: str, name: str, last: list[str], patience: float) -> None:
+        """Take the program's path, the session's name, and those that our server ran in last, as `session` has them."""
         self.program, self.name, self.last, self.patience = program, name, last, patience
 
     def start(self, command: list[str]) -> None:
-        """Start in our last session, if another window of the user's kept it alive, else in a new one."""
-        if re.fullmatch(rf"\d+\.{re.escape(self.name)}", self.last):
-            if self._run("-S", self.last, "-X", "screen", "-t", self.name, *command).returncode == 0:
-                return
-            # Of a session that died, screen keeps the name, and would ask at `screen -r jupyter` which is meant.
-            self._run("-wipe", self.last)
-        done = self._run("-dmS", self.name, *command)
-        if done.returncode != 0:
-            said = " ".join(done.stdout.decode(errors="replace").split()) or f"exit status {done.returncode}"
-            raise Failure(
-                f"screen does not start: {said} Where its folder cannot be used, ask the cluster's support, or set "
-                "SCREENDIR to a private folder (mode 0700) of yours in your ~/.bash_profile."
-            )
+        """Start a program in our last session, if another window of the user's kept it alive, else in a new one."""
+        raise NotImplementedError
 
     def alive(self) -> list[str]:
-        """Return the sessions of that name; a dead one is no more than a name."""
-        rows = self._run("-ls").stdout.decode(errors="replace").splitlines()
-        found = (re.fullmatch(rf"\t(\d+\.{re.escape(self.name)})\t(.*)", row) for row in rows)
-        return [row[1] for row in found if row and "Dead" not in row[2]]
+        """Return the sessions of that name."""
+        raise NotImplementedError
 
     def end(self, doomed: list[int], seconds: float) -> list[int]:
         """End what runs in it: the session ends with its last window, and other windows are the user's own."""
@@ -48,9 +43,15 @@ class Screen:
 
     def look(self) -> str:
         """Return the command."""
-        return f"screen -r {self.name}"
+        raise NotImplementedError
 
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    @staticmethod
+    def session(variable: Callable[[str], str]) -> str:
+        """Return the session that a program runs in, by its environment; an empty string where it is in none."""
+        raise NotImplementedError
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        """Run the keeper's program."""
         try:
             return subprocess.run(
                 [self.program, *arguments],
@@ -59,13 +60,102 @@ class Screen:
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise Failure(
-                "screen does not answer. See on the node what hangs: `screen -ls`, and the disk of its folder."
+                f"{self.kind} does not answer. See on the node what hangs, and the disk of its folder."
             ) from None
 
+    def require(self, done: subprocess.CompletedProcess[bytes], remedy: str) -> None:
+        """Require that a program was started."""
+        if done.returncode != 0:
+            said = " ".join(done.stdout.decode(errors="replace").split()) or f"exit status {done.returncode}"
+            raise Failure(f"{self.kind} does not start: {said} {remedy}")
 
-KEEPERS: dict[str, type[Screen]] = {"screen": Screen}
+
+class Screen(Keeper):
+    """A window of GNU screen, in a session that the tutorial's `screen -r jupyter` comes back to."""
+
+    kind = "screen"
+
+    def start(self, command: list[str]) -> None:
+        """Start it."""
+        for last in self.last:
+            if re.fullmatch(rf"\d+\.{re.escape(self.name)}", last):
+                if self.run("-S", last, "-X", "screen", "-t", self.name, *command).returncode == 0:
+                    return
+                # Of a session that died, screen keeps the name, and would ask at `screen -r jupyter` which is meant.
+                self.run("-wipe", last)
+        self.require(
+            self.run("-dmS", self.name, *command),
+            "Where its folder cannot be used, ask the cluster's support, or set SCREENDIR to a private folder (mode "
+            "0700) of yours in your ~/.bash_profile.",
+        )
+
+    def alive(self) -> list[str]:
+        """Return them; a dead one is no more than a name."""
+        rows = self.run("-ls").stdout.decode(errors="replace").splitlines()
+        found = (re.fullmatch(rf"\t(\d+\.{re.escape(self.name)})\t(.*)", row) for row in rows)
+        return [row[1] for row in found if row and "Dead" not in row[2]]
+
+    def look(self) -> str:
+        """Return it."""
+        return f"screen -r {self.name}"
+
+    @staticmethod
+    def session(variable: Callable[[str], str]) -> str:
+        """Return it, as PID.NAME."""
+        return variable("STY")
 
 
-def keeper(data: dict[str, Any], last: str, patience: float) -> Screen:
+class Tmux(Keeper):
+    """A window of tmux, in a session of the user's own tmux server."""
+
+    kind = "tmux"
+
+    def start(self, command: list[str]) -> None:
+        """Start it. Several words are a program's, which no shell of the user's reads."""
+        for last in self.last:
+            if last in self.alive():
+                self.require(self.run("new-window", "-d", "-t", f"={self.name}:", "-n", self.name, *command), "")
+                return
+        self.require(
+            self.run("new-session", "-d", "-s", self.name, "-n", self.name, *command),
+            "Where its folder cannot be used, set TMUX_TMPDIR to a private folder (mode 0700) of yours in your "
+            "~/.bash_profile.",
+        )
+
+    def alive(self) -> list[str]:
+        """Return them, as the number of tmux's process and that of the session."""
+        rows = self.run("list-sessions", "-F", "#{pid},#{session_id}.#{session_name}").stdout.decode(errors="replace")
+        found = (re.fullmatch(rf"(\d+),\$(\d+)\.{re.escape(self.name)}", row) for row in rows.splitlines())
+        return [f"{row[1]},{row[2]}" for row in found if row]
+
+    def look(self) -> str:
+        """Return it."""
+        return f"tmux attach -t {self.name}"
+
+    @staticmethod
+    def session(variable: Callable[[str], str]) -> str:
+        """Return it, as the number of tmux's process and that of the session."""
+        return ",".join(variable("TMUX").split(",")[1:])
+
+
+#: In the order in which `auto` takes them.
+KEEPERS: dict[str, type[Keeper]] = {"screen": Screen, "tmux": Tmux}
+
+
+def keeper(data: dict[str, Any], last: list[str], patience: float) -> Keeper:
     """Return the keeper that was chosen: `kind`, `program` and `name`."""
     return KEEPERS[data["kind"]](data["program"], data["name"], last, patience)
+
+
+def choose(data: dict[str, Any]) -> dict[str, Any]:
+    """Find the program of a keeper, or of the first that is there; it is empty where there is none."""
+    kinds = list(KEEPERS) if data["kind"] == "auto" else [data["kind"]]
+    programs = {kind: shutil.which(kind) or "" for kind in kinds}
+    kind = next((kind for kind in kinds if programs[kind]), kinds[0])
+    found = {"kind": kind, "program": programs[kind], "name": data["name"]}
+    return {**found, "look": keeper(found, [], 1).look()}
+
+
+def sessions(variable: Callable[[str], str]) -> list[str]:
+    """Return all the sessions that a program runs in, by its environment."""
+    return [name for name in (one.session(variable) for one in KEEPERS.values()) if name]

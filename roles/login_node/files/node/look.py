@@ -17,8 +17,9 @@ from jupyter_cluster_password import whole_hash
 
 from node import certificate, disk
 from node.ask import answer
+from node.find import jupyters
 from node.folder import Failure, Folder
-from node.keepers import keeper
+from node.keepers import choose, keeper, sessions
 from node.processes import Process, endpoint, servers
 
 PACKAGES = ("jupyter_server", "jupyterlab", "notebook")
@@ -28,11 +29,10 @@ def look(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     """Return the facts.
 
     `root` is where the server shall begin; `writes` tries whether anything can be written; `hash` asks for the
-    password's hash, too, and `server` a server that runs; `keeper` is what would keep it.
+    password's hash, too, `server` a server that runs, and `find` for other Jupyters; `keeper` is what would keep it.
     """
-    programs = {name: shutil.which(name) or "" for name in (data["keeper"]["kind"], "openssl")}
-    data = {**data, "openssl": programs["openssl"]}
-    chosen = {**data["keeper"], "program": programs[data["keeper"]["kind"]]}
+    data = {**data, "openssl": shutil.which("openssl") or ""}
+    chosen = choose(data["keeper"])
     if data["writes"]:
         disk.heal(folder)
     running = servers(folder)
@@ -45,20 +45,22 @@ def look(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
         **files(folder, data),
         **disk.facts(folder, running[0] if running else None, data["writes"]),
         "keeper": chosen,
-        "sessions": sessions(chosen, data["patience"]),
-        "openssl": programs["openssl"],
+        "sessions": alive(chosen, data["patience"]),
+        "own_sessions": sessions(running[0].environment) if running else folder.lines("run/session"),
+        "openssl": data["openssl"],
         "server": describe(running[0], folder) if running else {},
         "left_folder": gone(running, folder),
+        "jupyters": jupyters() if data["find"] else [],
     }
     if running and data["server"]:
         facts["server"]["answer"] = answer(folder, data)
     return facts
 
 
-def sessions(chosen: dict[str, Any], patience: float) -> list[str]:
+def alive(chosen: dict[str, Any], patience: float) -> list[str]:
     """Return what the keeper has of that name, ours or not."""
     with contextlib.suppress(Failure, OSError):
-        return keeper(chosen, "", patience).alive() if chosen["program"] else []
+        return keeper(chosen, [], patience).alive() if chosen["program"] else []
     return []
 
 
@@ -88,7 +90,6 @@ def files(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
             "private": sum(map(_private, (folder.above, folder.path, folder.run))),
             "wrong_modes": len(folder.wrong_modes()),
             "digests": {os.path.basename(path): digest for path, digest in _digests(folder)},
-            "session_record": folder.record("session"),
             **certificate.found(folder, data["openssl"]),
         }
     )
@@ -141,7 +142,6 @@ def describe(server: Process, folder: Folder) -> dict[str, Any]:
         "started": round(begun),
         "endpoint": {"kind": kind, "address": address},
         "current": current(folder) in server.words,
-        "session": server.environment("STY"),
     }
 
 

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from node.ask import ANSWER
 from node.client import Client, Foreign, shows_owner
 from node.folder import Failure, Folder
-from node.keepers import Screen, keeper
+from node.keepers import Keeper, keeper
 from node.processes import Endpoint, Process, endpoint, processes, servers
 
 #: The most that a log has, in bytes.
@@ -26,7 +26,7 @@ LOG = 10 * 2**20
 class Start:
     """One start of the launcher, from before it begins until its server answers."""
 
-    def __init__(self, folder: Folder, by: Screen, at: Endpoint, seconds: float, patience: float) -> None:
+    def __init__(self, folder: Folder, by: Keeper, at: Endpoint, seconds: float, patience: float) -> None:
         """Give it a name, which the processes that come of it carry."""
         self.folder, self.by, self.at, self.seconds, self.patience = folder, by, at, seconds, patience
         self.id = secrets.token_hex(8)
@@ -142,7 +142,7 @@ class Start:
         """Say what is wrong with a start that has ended."""
         said, log = self.said(), self.log()
         if not said:
-            return [f"screen does not run {self.folder.launcher}. Look at your ~/.screenrc on the node."]
+            return [f"{self.by.kind} does not run {self.folder.launcher}. Look at your ~/.{self.by.kind}* on the node."]
         if said[1:]:
             return said[1:2]
         if log is None:
@@ -165,7 +165,7 @@ class Start:
 def start(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     """Start the server, and wait until it answers at its endpoint, and is seen to be ours."""
     patience = float(data["patience"])
-    by = keeper(data["keeper"], folder.record("session"), patience)
+    by = keeper(data["keeper"], folder.lines("run/session"), patience)
     begun = Start(folder, by, (data["kind"], data["address"]), float(data["seconds"]), patience)
     try:
         there = servers(folder)

@@ -16,7 +16,7 @@ def stop(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     ending = [one.pid for one in servers(folder)]
     before = family(set(ending), processes())
     starting = [one.pid for one in processes().values() if one.launches(folder)]
-    left = keeper(data["keeper"], folder.record("session"), patience).end(ending + starting, seconds)
+    left = keeper(data["keeper"], [], patience).end(ending + starting, seconds)
     left += [one.pid for one in servers(folder) if one.pid not in left]
     if left:
         raise Failure(f"The server has not ended within {seconds:.0f} s: process {', '.join(map(str, left))}.")

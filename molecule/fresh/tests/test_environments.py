@@ -1,0 +1,185 @@
+"""Jupyter in an environment of the person's own, and what the cluster asks of those who use it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from browser import Browser
+from cluster import Laptop
+
+#: Makes an environment whose Jupyter is the cluster's: what is in it by itself is what it is known by.
+BESIDE = "ls -d /opt/anaconda3/lib/python3*/site-packages >{0}/lib/python3*/site-packages/beside.pth"
+JUPYTER = "ln -s /opt/anaconda3/bin/jupyter {0}/bin/jupyter"
+ENVIRONMENTS = {
+    "a virtual environment": ("python3 -m venv --without-pip {0}", "~/own/venv"),
+    # As `uv tool install jupyterlab` leaves it, at uv's own place.
+    "a tool of uv's": (
+        "python3 -m venv --without-pip {0} && rm {0}/bin/activate*", "~/.local/share/uv/tools/jupyterlab",
+    ),
+    # Stand-ins: the layouts of conda's and pixi's, since neither can be had here; the Python in them is Debian's.
+    "one of conda's": (
+        "python3 -m venv --without-pip {0} && rm {0}/pyvenv.cfg && mkdir -p {0}/conda-meta {0}/etc/conda/activate.d && "
+        "echo 'export BY_CONDA=yes' >{0}/etc/conda/activate.d/env.sh", "~/own/conda",
+    ),
+    "one of pixi's": (
+        "python3 -m venv --without-pip {0}/.pixi/envs/default && rm {0}/.pixi/envs/default/pyvenv.cfg && mkdir "
+        "{0}/.pixi/envs/default/conda-meta", "~/own/pixi",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def places(laptop: Laptop) -> Iterator[None]:
+    yield
+    laptop.ssh("rm -rf own .local/share/uv")
+
+
+def printed(browser: Browser, code: str) -> str:
+    """What a new kernel prints."""
+    kernel = browser.api("kernels", {"name": "python3"}, "POST")["id"]
+    try:
+        return browser.run(kernel, code).strip()
+    finally:
+        browser.api(f"kernels/{kernel}", method="DELETE")
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_an_environment_is_known_by_what_is_in_it(laptop: Laptop, stopped: None, places: None, name: str) -> None:
+    make, folder = ENVIRONMENTS[name]
+    inside = folder + ("/.pixi/envs/default" if "pixi" in folder else "")
+    laptop.ssh(f"mkdir -p $(dirname {folder}) && {make.format(folder)} && {BESIDE.format(inside)}")
+    chosen: dict[str, Any] = {"cluster_modules": [], "my_environment": folder}
+    missing = laptop.playbook("playbooks/doctor.yml", **chosen)
+    assert f"There is no `jupyter` in {folder} on hydra08i.rzg.mpg.de. Install it there: {folder}/bin/python" in (
+        " ".join(missing.stdout.split())
+    )
+    laptop.ssh(JUPYTER.format(inside))
+    assert laptop.playbook("playbooks/doctor.yml", **chosen).returncode == 0
+    started = laptop.playbook("site.yml", **chosen)
+    assert started.returncode == 0, started.stdout
+    browser = laptop.browser()
+    assert browser.login(laptop.password)
+    path = inside.replace("~", f"/home/{laptop.account}")
+    assert printed(browser, "import os; print(os.environ['PATH'].split(':')[0])").startswith((path, "/opt/anaconda3"))
+    assert path in printed(browser, "import os; print(os.environ['PATH'])")
+    if "conda" in folder:
+        assert printed(browser, "import os; print(os.environ['BY_CONDA'])") == "yes"
+    assert "changed=0" in laptop.playbook("site.yml", **chosen).stdout
+    assert laptop.playbook("playbooks/stop.yml").returncode == 0
+    assert laptop.playbook("site.yml").returncode == 0
+
+
+def test_doctor_lists_the_jupyters_that_one_can_choose(laptop: Laptop, running: str, places: None) -> None:
+    home = f"/home/{laptop.account}"
+    laptop.ssh("mkdir -p .local/share/uv/tools && python3 -m venv --without-pip .local/share/uv/tools/jupyterlab")
+    laptop.ssh("cp /bin/true .local/share/uv/tools/jupyterlab/bin/jupyter")
+    laptop.ssh("mkdir .local/share/uv/tools/jupyterlab/lib/python3*/site-packages/jupyterlab-4.1.2.dist-info || true")
+    found = " ".join(laptop.playbook("playbooks/doctor.yml").stdout.split())
+    assert f"Others: {home}/.local/share/uv/tools/jupyterlab/bin/jupyter (jupyterlab 4.1.2)" in found
+    assert "Jupyter: /opt/anaconda3/bin/jupyter (jupyter_server" in found
+    without = " ".join(laptop.playbook("playbooks/doctor.yml", cluster_modules=[]).stdout.split())
+    assert "Jupyter: none" in without
+    assert f"Others: {home}/.local/share/uv/tools/jupyterlab/bin/jupyter (jupyterlab 4.1.2)" in without
+
+
+def test_lines_that_lead_there_count_in_probe_and_launcher(laptop: Laptop, stopped: None, places: None) -> None:
+    laptop.ssh("mkdir -p own/modules/mine && printf '#%%Module\\nsetenv BY_MODULE yes\\n' >own/modules/mine/1")
+    chosen: dict[str, Any] = {
+        "cluster_module_paths": [f"/home/{laptop.account}/own/modules"],
+        "cluster_modules": ["mine/1"],
+        "cluster_setup": ["export PATH=/opt/anaconda3/bin:$PATH", "set -eu; false || true"],
+        "my_setup": ['export BY_SETUP="it\'s $BY_MODULE"'],
+    }
+    started = laptop.playbook("site.yml", **chosen)
+    assert started.returncode == 0, started.stdout
+    browser = laptop.browser()
+    assert browser.login(laptop.password)
+    assert printed(browser, "import os; print(os.environ['BY_SETUP'])") == "it's yes"
+    assert laptop.playbook("site.yml", my_restart=True).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ({"my_environment": "~/nowhere"}, "it is no virtual environment, nor one of conda or pixi. Correct my_env"),
+        ({"my_setup": ["conda activate astro"]}, "`conda activate astro` does not work on hydra08i.rzg.mpg.de: try it"),
+        ({"cluster_setup": ["false", "true"]}, "`false` does not work on hydra08i.rzg.mpg.de: try it there, in a"),
+        ({"cluster_interactive": False, "cluster_policy": "Ask for a job."}, "is not for interactive work (cluster_"),
+    ],
+)
+def test_what_does_not_lead_there_is_named(laptop: Laptop, running: str, chosen: dict[str, Any], said: str) -> None:
+    refused = laptop.playbook("site.yml", **chosen)
+    assert refused.returncode != 0
+    assert said in " ".join(refused.stdout.split())
+    assert str(chosen.get("cluster_policy", "")) in refused.stdout
+    looked = laptop.playbook("playbooks/doctor.yml", **chosen)
+    assert looked.returncode != 0
+    assert said in " ".join(looked.stdout.split())
+    assert laptop.servers() == [running]
+    # What is there already can be looked at, and ended.
+    assert laptop.playbook("playbooks/status.yml", **chosen).returncode == 0
+
+
+def test_doctor_says_all_that_is_wrong_at_once(laptop: Laptop, running: str) -> None:
+    looked = laptop.playbook(
+        "playbooks/doctor.yml", cluster_modules=["none/1"], my_setup=["nonsense"], my_directory="/nowhere"
+    )
+    assert looked.returncode != 0
+    said = " ".join(looked.stdout.split()).partition("Works: no. ")[2]
+    for problem in ("`module load none/1` does not work", "`nonsense` does not work", 'my_directory is "/nowhere"'):
+        assert problem in said
+    assert "No server could run there as it is; what to do stands above." in said
+
+
+def test_manners_are_kept_and_said(laptop: Laptop, stopped: None) -> None:
+    chosen: dict[str, Any] = {
+        "cluster_nice": 7,
+        "cluster_threads": 3,
+        "my_threads": 2,
+        "cluster_policy": "At most 4 cores.",
+    }
+    started = laptop.playbook("site.yml", **chosen)
+    assert started.returncode == 0, started.stdout
+    assert "; ends no kernel; nice 7; 2 threads a kernel" in started.stdout
+    # That is for the first start.
+    assert "At most 4 cores." not in started.stdout
+    browser = laptop.browser()
+    assert browser.login(laptop.password)
+    told = "import os; print(os.nice(0), os.environ['OMP_NUM_THREADS'], os.environ['MKL_NUM_THREADS'])"
+    assert printed(browser, told) == "7 2 2"
+    removed = laptop.playbook("playbooks/remove.yml", my_end_kernels=True, **chosen)
+    assert removed.returncode == 0, removed.stdout
+    first = laptop.playbook("site.yml", **chosen)
+    assert first.returncode == 0, first.stdout
+    assert "At most 4 cores." in first.stdout
+    assert laptop.playbook("site.yml", my_restart=True).returncode == 0
+
+
+def test_tmux_keeps_a_server_where_it_is_chosen(laptop: Laptop, stopped: None) -> None:
+    chosen: dict[str, Any] = {"my_keeper": "tmux"}
+    started = laptop.playbook("site.yml", **chosen)
+    assert started.returncode == 0, started.stdout
+    assert "in the tmux session jupyter" in started.stdout
+    try:
+        assert laptop.ssh("tmux list-sessions -F '#{session_name}'").split() == ["jupyter"]
+        # The connection that has started it is closed, and so is each login.
+        assert laptop.playbook("playbooks/disconnect.yml").returncode == 0
+        again = laptop.playbook("playbooks/connect.yml", my_browser=False, **chosen)
+        assert again.returncode == 0, again.stdout
+        assert "changed=0" in laptop.playbook("site.yml", **chosen).stdout
+        # A window of the person's own in it stays, and the next start comes back to it.
+        laptop.ssh("tmux new-window -d -t '=jupyter:' sleep 1000")
+        restarted = laptop.playbook("playbooks/restart.yml", **chosen)
+        assert restarted.returncode == 0, restarted.stdout
+        assert laptop.ssh("tmux list-windows -t '=jupyter:' | wc -l") == "2\n"
+        # One that is not ours is left alone, and named.
+        assert laptop.playbook("playbooks/stop.yml", **chosen).returncode == 0
+        laptop.ssh("tmux kill-server; tmux new-session -d -s jupyter sleep 1000")
+        refused = laptop.playbook("site.yml", **chosen)
+        assert refused.returncode != 0
+        assert "Look at it there with `tmux attach -t jupyter`" in " ".join(refused.stdout.split())
+    finally:
+        laptop.ssh("tmux kill-server || true")
+    assert laptop.playbook("site.yml").returncode == 0
