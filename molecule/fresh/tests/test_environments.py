@@ -10,7 +10,7 @@ from browser import Browser
 from cluster import Laptop
 
 #: Makes an environment whose Jupyter is the cluster's: what is in it by itself is what it is known by.
-BESIDE = "ls -d /opt/anaconda3/lib/python3*/site-packages >{0}/lib/python3*/site-packages/beside.pth"
+BESIDE = "ls -d /opt/anaconda3/lib/python3*/site-packages >$(ls -d {0}/lib/python3*/site-packages)/beside.pth"
 JUPYTER = "ln -s /opt/anaconda3/bin/jupyter {0}/bin/jupyter"
 ENVIRONMENTS = {
     "a virtual environment": ("python3 -m venv --without-pip {0}", "~/own/venv"),
@@ -75,7 +75,7 @@ def test_doctor_lists_the_jupyters_that_one_can_choose(laptop: Laptop, running: 
     home = f"/home/{laptop.account}"
     laptop.ssh("mkdir -p .local/share/uv/tools && python3 -m venv --without-pip .local/share/uv/tools/jupyterlab")
     laptop.ssh("cp /bin/true .local/share/uv/tools/jupyterlab/bin/jupyter")
-    laptop.ssh("mkdir .local/share/uv/tools/jupyterlab/lib/python3*/site-packages/jupyterlab-4.1.2.dist-info || true")
+    laptop.ssh("mkdir $(ls -d .local/share/uv/tools/jupyterlab/lib/python3*/site-packages)/jupyterlab-4.1.2.dist-info")
     found = " ".join(laptop.playbook("playbooks/doctor.yml").stdout.split())
     assert f"Others: {home}/.local/share/uv/tools/jupyterlab/bin/jupyter (jupyterlab 4.1.2)" in found
     assert "Jupyter: /opt/anaconda3/bin/jupyter (jupyter_server" in found
@@ -176,7 +176,9 @@ def test_tmux_keeps_a_server_where_it_is_chosen(laptop: Laptop, stopped: None) -
         assert laptop.ssh("tmux list-windows -t '=jupyter:' | wc -l") == "2\n"
         # One that is not ours is left alone, and named.
         assert laptop.playbook("playbooks/stop.yml", **chosen).returncode == 0
-        laptop.ssh("tmux kill-server; tmux new-session -d -s jupyter sleep 1000")
+        laptop.ssh(
+            "tmux kill-server; while pgrep -u $USER tmux; do sleep 0.1; done; tmux new-session -d -s jupyter sleep 999"
+        )
         refused = laptop.playbook("site.yml", **chosen)
         assert refused.returncode != 0
         assert "Look at it there with `tmux attach -t jupyter`" in " ".join(refused.stdout.split())
