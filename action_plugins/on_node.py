@@ -66,6 +66,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types.
             why = result["stdout"] or next(iter(reversed(done["stderr"].strip().splitlines())), f"exit status {rc}")
             return {**result, "failed": True, "msg": problem.replace("{said}", why)}
         if rc == 0:
-            found = json.loads(text)
+            # What a login script has left in the background may print, too.
+            found = json.loads(text.splitlines()[0])
             result |= {"said": found, "changed": bool(found.get("changed")), "diff": found.pop("diff", [])}
         return result

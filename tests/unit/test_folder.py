@@ -170,12 +170,39 @@ def test_what_a_look_says_is_what_the_laptop_reads(node: Node) -> None:
     after = node.look(writes=True, root="~")
     validate(after, schema)
     shell = {"host", "user", "home", "directory", "asked", "time", "ended", "modules_failed", "jupyter", "python"}
-    shell |= {"setup_failed"}
+    shell |= {"setup_failed", "trouble"}
     assert set(after) | shell | {"password_set", "password_hash"} == set(schema["properties"])
     assert (after["private"], after["unwritable"], after["root_exists"]) == (3, "", True)
     assert after["digests"] == {
         name: hashlib.sha256(text).hexdigest() for name, text in (("launch", b"x"), ("a.py", b"y"))
     }
+
+
+def test_a_look_takes_away_what_it_has_left_itself_and_nothing_else(node: Node) -> None:
+    node.set_up()
+    (node.home / ".jupyter-cluster-probe.1234").touch()
+    (node.folder / ".jupyter-cluster-probe.0123456789abcdef").touch()
+    (node.home / ".jupyter-cluster-probe.notes").write_text("mine")
+    (node.home / ".jupyter-cluster-probe.99").mkdir()
+    node.look(writes=True)
+    left = sorted(path.name for path in node.home.rglob(".jupyter-cluster-probe.*"))
+    assert left == [".jupyter-cluster-probe.99", ".jupyter-cluster-probe.notes"]
+
+
+def test_a_look_for_jupyters_waits_for_no_pipe(node: Node) -> None:
+    (node.home / ".conda").mkdir()
+    kernels = node.home / ".local" / "share" / "jupyter" / "kernels"
+    for name, spec in (("pipe", None), ("text", "[]"), ("own", json.dumps({"argv": [f"{node.home}/own/bin/python"]}))):
+        (kernels / name).mkdir(parents=True)
+        if spec is None:
+            os.mkfifo(kernels / name / "kernel.json")
+        else:
+            (kernels / name / "kernel.json").write_text(spec)
+    os.mkfifo(node.home / ".conda" / "environments.txt")
+    (node.home / "own" / "bin").mkdir(parents=True)
+    (node.home / "own" / "bin" / "jupyter").touch(mode=0o755)
+    node.start["env"] = {"HOME": str(node.home), "PATH": "/none"}
+    assert node.look()["jupyters"] == [f"{node.home}/own/bin/jupyter (of unknown versions)"]
 
 
 # write

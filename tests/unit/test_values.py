@@ -469,10 +469,11 @@ def read_shell(text: str) -> Any:
 @functools.cache
 def read_probe(text: str) -> Any:
     """What the program on the node is told, and what is done before to get to Jupyter, once bash has read it."""
-    show = '\nprintf "%s\\n" "${module_paths[@]}" - "${modules[@]}" - "$prefix" "${setup[@]}"; printf %s "$sent"'
+    before = '"${module_paths[@]}" - "${modules[@]}" - "$own_environment" "${setup_lines[@]}"'
+    show = f'\nprintf "%s\\n" {before}; printf %s "$sent"'
     done = subprocess.run(["bash", "-c", text + show], capture_output=True, text=True, timeout=seconds(10), check=True)
-    *before, sent = done.stdout.split("\n")
-    return [before, json.loads(sent)]
+    *led_by, sent = done.stdout.split("\n")
+    return [led_by, json.loads(sent)]
 
 
 def rendered(path: Path, variables: dict[str, Any]) -> str:

@@ -186,6 +186,31 @@ def test_a_server_whose_python_was_deleted_is_ended(laptop: Laptop, stopped: Non
     assert laptop.servers() == []
 
 
+def test_stop_and_remove_work_without_any_python(laptop: Laptop, running: str) -> None:
+    """Nothing of the node's that this account may run: what a shell can do is enough."""
+    python = node_root("readlink -f /usr/bin/python3").strip()
+    node_root(f"groupadd -f without-python && usermod -aG without-python {laptop.account}")
+    node_root(f"chgrp without-python {python} && chmod 0705 {python}")
+    try:
+        # The groups are those of the login.
+        assert laptop.playbook("playbooks/disconnect.yml").returncode == 0
+        refused = laptop.playbook("site.yml")
+        assert refused.returncode != 0
+        spared = laptop.playbook("playbooks/stop.yml")
+        assert "does not say what its kernels do" in " ".join(spared.stdout.split())
+        assert laptop.servers() == [running]
+        stopped = laptop.playbook("playbooks/stop.yml", my_end_kernels=True)
+        assert stopped.returncode == 0, stopped.stdout
+        assert laptop.servers() == []
+        removed = laptop.playbook("playbooks/remove.yml")
+        assert removed.returncode == 0, removed.stdout
+        assert node_root(f"ls -d {laptop.node_folder} /tmp/jupyter-cluster-$(id -u {laptop.account}) || true") == ""
+    finally:
+        node_root(f"chown root:root {python} && chmod 0755 {python} && gpasswd -d {laptop.account} without-python")
+        laptop.playbook("playbooks/disconnect.yml")
+    assert laptop.playbook("site.yml").returncode == 0
+
+
 def test_a_start_by_other_files_than_the_inventory_s_is_refused(laptop: Laptop, stopped: None) -> None:
     """Without the way to wait for an endpoint that the launcher does not have."""
     refused = laptop.playbook("playbooks/connect.yml", my_browser=False, my_start=True, cluster_endpoint="loopback")

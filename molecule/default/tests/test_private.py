@@ -64,7 +64,7 @@ def test_nothing_listens_for_the_account_but_the_kernel_s_one_port(
     """The one that ipykernel opens by itself, on the loopback (docs/security.md)."""
     browser.run(kernel, "print()")
     listening = node_root(f"ss -Hltunpe | grep uid:$(id -u {laptop.account}) || true").splitlines()
-    assert len(listening) <= 1, listening
+    assert len(listening) == 1, listening
     assert all("127.0.0.1:" in one.split()[4] for one in listening), listening
     pids = node_root(f"pgrep -u {laptop.account} -f ipykernel || true").split()
     assert all(set(re.findall(r"pid=(\d+)", one)) <= set(pids) for one in listening), listening
@@ -72,8 +72,11 @@ def test_nothing_listens_for_the_account_but_the_kernel_s_one_port(
 
 def test_nothing_listens_on_the_gateway(laptop: Laptop) -> None:
     # Others may have a server there: it is a login node to them.
-    assert node_root(f"ss -Hltne | grep uid:$(id -u {laptop.account}) || true", host="gate") == ""
-    assert laptop.ssh("id -un", host=GATEWAY).strip() == laptop.account
+    listening = f"ss -Hltne | grep uid:$(id -u {laptop.account}) || true"
+    assert node_root(listening, host="gate") == ""
+    # It would be seen.
+    one = f"runuser -u {laptop.account} -- timeout 5 nc -l 127.0.0.1 39991 & sleep 1; {listening}"
+    assert "127.0.0.1:39991" in node_root(one, host="gate")
 
 
 def test_a_neighbour_cannot_reach_the_socket(laptop: Laptop) -> None:

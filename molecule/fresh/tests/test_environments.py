@@ -62,8 +62,7 @@ def test_an_environment_is_known_by_what_is_in_it(laptop: Laptop, stopped: None,
     browser = laptop.browser()
     assert browser.login(laptop.password)
     path = inside.replace("~", f"/home/{laptop.account}")
-    assert printed(browser, "import os; print(os.environ['PATH'].split(':')[0])").startswith((path, "/opt/anaconda3"))
-    assert path in printed(browser, "import os; print(os.environ['PATH'])")
+    assert f"{path}/bin" in printed(browser, "import os; print(os.environ['PATH'])").split(":")
     if "conda" in folder:
         assert printed(browser, "import os; print(os.environ['BY_CONDA'])") == "yes"
     assert "changed=0" in laptop.playbook("site.yml", **chosen).stdout
@@ -87,16 +86,23 @@ def test_doctor_lists_the_jupyters_that_one_can_choose(laptop: Laptop, running: 
 def test_lines_that_lead_there_count_in_probe_and_launcher(laptop: Laptop, stopped: None, places: None) -> None:
     laptop.ssh("mkdir -p own/modules/mine && printf '#%%Module\\nsetenv BY_MODULE yes\\n' >own/modules/mine/1")
     chosen: dict[str, Any] = {
-        "cluster_module_paths": [f"/home/{laptop.account}/own/modules"],
+        "cluster_module_paths": ["~/own/modules"],
         "cluster_modules": ["mine/1"],
         "cluster_setup": ["export PATH=/opt/anaconda3/bin:$PATH", "set -eu; false || true"],
         "my_setup": ['export BY_SETUP="it\'s $BY_MODULE"'],
     }
-    started = laptop.playbook("site.yml", **chosen)
+    # Words that others use, too.
+    laptop.ssh("cp -p .profile kept.profile && echo 'export prefix=theirs setup=theirs environment=theirs' >>.profile")
+    try:
+        started = laptop.playbook("site.yml", **chosen)
+    finally:
+        laptop.ssh("mv kept.profile .profile")
     assert started.returncode == 0, started.stdout
     browser = laptop.browser()
     assert browser.login(laptop.password)
     assert printed(browser, "import os; print(os.environ['BY_SETUP'])") == "it's yes"
+    theirs = "import os; print(*(os.environ[name] for name in ('prefix', 'setup', 'environment')))"
+    assert printed(browser, theirs) == "theirs theirs theirs"
     assert laptop.playbook("site.yml", my_restart=True).returncode == 0
 
 
@@ -106,20 +112,39 @@ def test_lines_that_lead_there_count_in_probe_and_launcher(laptop: Laptop, stopp
         ({"my_environment": "~/nowhere"}, "it is no virtual environment, nor one of conda or pixi. Correct my_env"),
         ({"my_setup": ["conda activate astro"]}, "`conda activate astro` does not work on hydra08i.rzg.mpg.de: try it"),
         ({"cluster_setup": ["false", "true"]}, "`false` does not work on hydra08i.rzg.mpg.de: try it there, in a"),
-        ({"cluster_interactive": False, "cluster_policy": "Ask for a job."}, "is not for interactive work (cluster_"),
+        ({"cluster_modules": ["none/1"]}, "`module load none/1` does not work on hydra08i.rzg.mpg.de."),
     ],
 )
-def test_what_does_not_lead_there_is_named(laptop: Laptop, running: str, chosen: dict[str, Any], said: str) -> None:
+def test_what_does_not_lead_there_is_named_and_what_runs_is_reached(
+    laptop: Laptop, running: str, chosen: dict[str, Any], said: str
+) -> None:
     refused = laptop.playbook("site.yml", **chosen)
     assert refused.returncode != 0
     assert said in " ".join(refused.stdout.split())
-    assert str(chosen.get("cluster_policy", "")) in refused.stdout
     looked = laptop.playbook("playbooks/doctor.yml", **chosen)
     assert looked.returncode != 0
     assert said in " ".join(looked.stdout.split())
     assert laptop.servers() == [running]
-    # What is there already can be looked at, and ended.
-    assert laptop.playbook("playbooks/status.yml", **chosen).returncode == 0
+    # Its kernels are the person's work.
+    assert laptop.playbook("playbooks/disconnect.yml").returncode == 0
+    connected = laptop.playbook("playbooks/connect.yml", my_browser=False, **chosen)
+    assert connected.returncode == 0, connected.stdout
+    assert laptop.browser().login(laptop.password)
+
+
+def test_a_node_that_is_not_for_this_is_refused_with_what_the_cluster_says(laptop: Laptop, running: str) -> None:
+    chosen: dict[str, Any] = {"cluster_interactive": False, "cluster_policy": "Ask for a job."}
+    # What was started before goes on.
+    assert laptop.playbook("playbooks/connect.yml", my_browser=False, **chosen).returncode == 0
+    assert laptop.playbook("playbooks/stop.yml", **chosen).returncode == 0
+    for verb in ("site.yml", "playbooks/connect.yml", "playbooks/password.yml", "playbooks/doctor.yml"):
+        refused = laptop.playbook(verb, my_browser=False, my_start=True, **chosen)
+        assert refused.returncode != 0, verb
+        said = " ".join(refused.stdout.split())
+        assert "hydra08i.rzg.mpg.de is not for interactive work (cluster_interactive in the cluster" in said
+        assert "Ask for a job." in said
+    assert laptop.servers() == []
+    assert laptop.playbook("site.yml").returncode == 0
 
 
 def test_doctor_says_all_that_is_wrong_at_once(laptop: Laptop, running: str) -> None:
@@ -157,8 +182,15 @@ def test_manners_are_kept_and_said(laptop: Laptop, stopped: None) -> None:
     assert laptop.playbook("site.yml", my_restart=True).returncode == 0
 
 
-def test_tmux_keeps_a_server_where_it_is_chosen(laptop: Laptop, stopped: None) -> None:
+def test_tmux_keeps_a_server_where_it_is_chosen(laptop: Laptop, running: str) -> None:
     chosen: dict[str, Any] = {"my_keeper": "tmux"}
+    # One that runs is left where it is, and that is said.
+    left = laptop.playbook("site.yml", **chosen)
+    assert left.returncode == 0, left.stdout
+    assert "in the screen session jupyter" in left.stdout
+    assert "a restart would end its kernels" in " ".join(left.stdout.split())
+    assert laptop.servers() == [running]
+    assert laptop.playbook("playbooks/stop.yml").returncode == 0
     started = laptop.playbook("site.yml", **chosen)
     assert started.returncode == 0, started.stdout
     assert "in the tmux session jupyter" in started.stdout
@@ -169,6 +201,10 @@ def test_tmux_keeps_a_server_where_it_is_chosen(laptop: Laptop, stopped: None) -
         again = laptop.playbook("playbooks/connect.yml", my_browser=False, **chosen)
         assert again.returncode == 0, again.stdout
         assert "changed=0" in laptop.playbook("site.yml", **chosen).stdout
+        # So it does where nobody has chosen: it is what keeps the server.
+        unchosen = laptop.playbook("site.yml")
+        assert "in the tmux session jupyter" in unchosen.stdout
+        assert "changed=0" in unchosen.stdout
         # A window of the person's own in it stays, and the next start comes back to it.
         laptop.ssh("tmux new-window -d -t '=jupyter:' sleep 1000")
         restarted = laptop.playbook("playbooks/restart.yml", **chosen)

@@ -220,6 +220,16 @@ def test_what_ansible_alone_would_go_by(refusal: Refusal, name: str, value: obje
     assert said.endswith(f" is {json.dumps(value)}{ALONE} {remedy}")
 
 
+@pytest.mark.parametrize("way", [NODE, [NODE], ["a", "b", "a"], [{"host": "a", "port": 1}, "a"]])
+def test_a_way_that_comes_twice_by_a_host(refusal: Refusal, way: object) -> None:
+    """ssh would go round in circles."""
+    hosts = [hop["host"] if isinstance(hop, dict) else hop for hop in ([way] if isinstance(way, str) else way)]  # type: ignore[attr-defined]
+    assert refusal(cluster_gateway=way) == (
+        f"The way to {NODE} comes twice by the same host: {', '.join([*hosts, NODE])}. Write each once in "
+        "cluster_gateway, and not the node, in the cluster's inventory file; [] is a direct login."
+    )
+
+
 def test_another_way_than_through_the_gateway(refusal: Refusal) -> None:
     assert refusal(ansible_ssh_common_args="-J gate.example.org") == (
         "ansible_ssh_common_args is set, in which this project says what Ansible needs. Leave it out; the way is said "

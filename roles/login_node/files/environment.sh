@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Leads to Jupyter, and to the Python that runs it, in a login shell. Before it stands what leads there: `module_paths` and
-# `modules`, for `module use` and `module load`; `prefix`, the folder of an environment; and `setup`, lines of shell.
+# `modules`, for `module use` and `module load`; `own_environment`, a folder; and `setup_lines`, of shell.
 # shellcheck disable=SC2034,SC2154
 
 # Whether an environment could be entered: what a virtual environment has (as a tool of uv's is one), or one of conda's
@@ -30,14 +30,15 @@ find_jupyter() {
   local path module line script first second candidate
   modules_failed='' setup_failed='' python='' python_version=''
   for path in "${module_paths[@]}"; do
+    [[ $path != '~'* ]] || path=$HOME${path#'~'}
     module use "$path" || setup_failed+="${setup_failed:+; }module use $path"
   done
   for module in "${modules[@]}"; do
     module load "$module" || modules_failed+=" $module"
   done
-  [[ $prefix != '~'* ]] || prefix=$HOME${prefix#'~'}
-  [ -z "$prefix" ] || enter "$prefix" || setup_failed+="${setup_failed:+; }$prefix"
-  for line in "${setup[@]}"; do
+  [[ $own_environment != '~'* ]] || own_environment=$HOME${own_environment#'~'}
+  [ -z "$own_environment" ] || enter "$own_environment" || setup_failed+="${setup_failed:+; }$own_environment"
+  for line in "${setup_lines[@]}"; do
     eval "$line" || setup_failed+="${setup_failed:+; }$line"
   done
   # Whatever they have set.

@@ -52,7 +52,10 @@ run_program() {
     said=$(printf %s "$sent" | "/proc/$pid/exe" -c "$loader" "$directory" 2>/dev/null) && break
   done
   said=${said##*$'\n'}
-  [[ $said == '{'* ]] && tell facts "$said"
+  [[ $said == '{'* ]] && tell facts "$said" && return
+  candidate=${python:-$(type -P python3)}
+  [ -z "$candidate" ] || tell trouble "$(printf %s "$sent" | "$candidate" -c "$loader" "$directory" 2>&1 | tail -n 1)"
+  return 1
 }
 
 # Without any Python, what `stop` and `remove` need.

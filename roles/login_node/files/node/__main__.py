@@ -36,6 +36,4 @@ class Sent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 sys.meta_path.insert(0, Sent())
 
-from node.main import run  # noqa: E402
-
-run({"folder": "".join(sys.argv[1:2]), **SENT})
+importlib.import_module("node.main").run({"folder": "".join(sys.argv[1:2]), **SENT})

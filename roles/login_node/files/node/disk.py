@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -16,6 +17,8 @@ from node.processes import Process
 #: Where the private place for sockets may be: not in the home, since their names may have 107 bytes.
 ABOVE = ("/tmp", "/var/tmp")  # noqa: S108  What is made there is private, and a foreign folder is passed by.
 PROBE = ".jupyter-cluster-probe."
+#: What an interrupted run may leave of it, also one of an earlier version.
+LEFT = re.compile(re.escape(PROBE) + r"[0-9a-f]+")
 
 
 def full(path: str) -> bool:
@@ -68,9 +71,9 @@ def heal(folder: Folder) -> None:
         shutil.rmtree(path, ignore_errors=True)
     for above in _written(folder):
         with contextlib.suppress(OSError):
-            for name in os.listdir(above):
-                if name.startswith(PROBE):
-                    os.unlink(os.path.join(above, name))
+            left = [os.path.join(above, name) for name in os.listdir(above) if LEFT.fullmatch(name)]
+            for path in filter(os.path.isfile, left):
+                os.unlink(path)
 
 
 def _old(above: str) -> list[str]:

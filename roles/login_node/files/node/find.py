@@ -8,6 +8,8 @@ import json
 import os
 import re
 
+from node.folder import read
+
 #: Where environments usually are, in the home.
 USUAL = ("venvs/*", ".venvs/*", ".virtualenvs/*", "envs/*", ".local/share/uv/tools/*", "*/.pixi/envs/*")
 PACKAGES = ("jupyterlab", "notebook", "jupyter_server")
@@ -28,12 +30,13 @@ def _folders() -> list[str]:
     folders = [*os.environ.get("PATH", "").split(os.pathsep), os.path.join(home, ".local/bin")]
     for form in USUAL:
         folders += sorted(glob.glob(os.path.join(glob.escape(home), form, "bin")))
-    with contextlib.suppress(OSError), open(os.path.join(home, ".conda/environments.txt")) as prefixes:
-        folders += [os.path.join(line.strip(), "bin") for line in prefixes.read(10**5).splitlines() if line.strip()]
+    with contextlib.suppress(OSError):
+        prefixes = os.fsdecode(read(os.path.join(home, ".conda/environments.txt"), 10**5)).splitlines()
+        folders += [os.path.join(line.strip(), "bin") for line in prefixes if line.strip()]
     # A kernel that somebody has made of an environment.
     for spec in sorted(glob.glob(os.path.join(glob.escape(home), ".local/share/jupyter/kernels/*/kernel.json"))):
-        with contextlib.suppress(OSError, ValueError, KeyError, IndexError, TypeError), open(spec) as file:
-            folders.append(os.path.dirname(json.load(file)["argv"][0]))
+        with contextlib.suppress(OSError, ValueError, KeyError, IndexError, TypeError):
+            folders.append(os.path.dirname(json.loads(read(spec, 10**5))["argv"][0]))
     return [folder for folder in dict.fromkeys(folders) if os.path.isabs(folder)]
 
 

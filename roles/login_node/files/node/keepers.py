@@ -7,6 +7,7 @@ is still there; `look` is what a person types to see it. `session` is what its o
 
 from __future__ import annotations
 
+import abc
 import re
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Keeper:
+class Keeper(abc.ABC):
     """What they have in common: a program that keeps what it has started."""
 
     #: The program's name.
@@ -29,26 +30,26 @@ class Keeper:
         """Take the program's path, the session's name, and those that our server ran in last, as `session` has them."""
         self.program, self.name, self.last, self.patience = program, name, last, patience
 
+    @abc.abstractmethod
     def start(self, command: list[str]) -> None:
         """Start a program in our last session, if another window of the user's kept it alive, else in a new one."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def alive(self) -> list[str]:
         """Return the sessions of that name."""
-        raise NotImplementedError
 
     def end(self, doomed: list[int], seconds: float) -> list[int]:
         """End what runs in it: the session ends with its last window, and other windows are the user's own."""
         return end(doomed, seconds)
 
+    @abc.abstractmethod
     def look(self) -> str:
         """Return the command."""
-        raise NotImplementedError
 
     @staticmethod
+    @abc.abstractmethod
     def session(variable: Callable[[str], str]) -> str:
         """Return the session that a program runs in, by its environment; an empty string where it is in none."""
-        raise NotImplementedError
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         """Run the keeper's program."""
@@ -147,13 +148,25 @@ def keeper(data: dict[str, Any], last: list[str], patience: float) -> Keeper:
     return KEEPERS[data["kind"]](data["program"], data["name"], last, patience)
 
 
-def choose(data: dict[str, Any]) -> dict[str, Any]:
-    """Find the program of a keeper, or of the first that is there; it is empty where there is none."""
-    kinds = list(KEEPERS) if data["kind"] == "auto" else [data["kind"]]
+def choose(data: dict[str, Any], kept: str) -> dict[str, Any]:
+    """Find the program of a keeper; its path is empty where there is none.
+
+    `auto` is the one that keeps a server which runs, or else the first that is there.
+    """
+    kinds = ([kept] if kept else []) + list(KEEPERS) if data["kind"] == "auto" else [data["kind"]]
     programs = {kind: shutil.which(kind) or "" for kind in kinds}
     kind = next((kind for kind in kinds if programs[kind]), kinds[0])
     found = {"kind": kind, "program": programs[kind], "name": data["name"]}
     return {**found, "look": keeper(found, [], 1).look()}
+
+
+def kept_by(wanted: str, variable: Callable[[str], str]) -> str:
+    """Return which of them a program runs in, by its environment; an empty string where it is in none.
+
+    One may run in the other: then it is the one that is wanted.
+    """
+    kinds = [kind for kind, one in KEEPERS.items() if one.session(variable)]
+    return wanted if wanted in kinds else "".join(kinds[:1])
 
 
 def sessions(variable: Callable[[str], str]) -> list[str]:

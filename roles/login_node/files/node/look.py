@@ -19,7 +19,7 @@ from node import certificate, disk
 from node.ask import answer
 from node.find import jupyters
 from node.folder import Failure, Folder
-from node.keepers import choose, keeper, sessions
+from node.keepers import choose, keeper, kept_by, sessions
 from node.processes import Process, endpoint, servers
 
 PACKAGES = ("jupyter_server", "jupyterlab", "notebook")
@@ -32,13 +32,14 @@ def look(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     password's hash, too, `server` a server that runs, and `find` for other Jupyters; `keeper` is what would keep it.
     """
     data = {**data, "openssl": shutil.which("openssl") or ""}
-    chosen = choose(data["keeper"])
     if data["writes"]:
         disk.heal(folder)
     running = servers(folder)
     # That of the lock comes first.
     holder = folder.record("lock").split()[2:3]
     running.sort(key=lambda one: [str(one.pid)] != holder)
+    kept = kept_by(data["keeper"]["kind"], running[0].environment) if running else ""
+    chosen = choose(data["keeper"], kept)
     facts: dict[str, Any] = {
         **installed(),
         **root(data["root"]),
@@ -48,7 +49,7 @@ def look(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
         "sessions": alive(chosen, data["patience"]),
         "own_sessions": sessions(running[0].environment) if running else folder.lines("run/session"),
         "openssl": data["openssl"],
-        "server": describe(running[0], folder) if running else {},
+        "server": {**describe(running[0], folder), "kept_by": kept} if running else {},
         "left_folder": gone(running, folder),
         "jupyters": jupyters() if data["find"] else [],
     }
