@@ -181,7 +181,8 @@ def test_a_run_that_is_told_to_stop_begins_nothing_new(runner: ModuleType) -> No
 
 def test_the_end_says_which_tests_failed(runner: ModuleType) -> None:
     """Each once, though a step tries again; and nothing of a step that was well in the end."""
-    script = "echo 'FAILED tests/test_a.py::test_b - assert 1 == 2'; echo '[ERROR]: Task failed: gone'; echo fatal; "
+    framed = r"printf '  \033[2m│\033[0m \033[31mFAILED\033[0m tests/test_a.py::test_b - assert 1 == 2\n'"
+    script = f"{framed}; echo '[ERROR]: Task failed: gone'; echo fatal; "
     failed = runner.run(("sh", "-c", f"{script * 2} exit 1"))
     assert failed.said == ("FAILED tests/test_a.py::test_b - assert 1 == 2", "[ERROR]: Task failed: gone")
     assert runner.run(("sh", "-c", script)).said == ()

@@ -210,7 +210,7 @@ def test_doctor(laptop: Laptop) -> None:
     for finding in (
         "Modules: anaconda/3",
         "Jupyter: /opt/anaconda3/bin/jupyter",
-        "screen: /usr/bin/screen",
+        "Keeper: /usr/bin/screen",
         "Works: yes",
     ):
         assert finding in shown, finding
