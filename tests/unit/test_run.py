@@ -30,7 +30,7 @@ PODMAN = """\
 #!/bin/sh
 echo "$*" >>"${0%/*}/asked"
 case "$*" in
-  "pull "*) exec sleep 20 ;;
+  "pull "*) exec sleep 60 ;;
   "image exists localhost/jupyter-on-a-cluster-base:"*) exit ;;
   *) exit 1 ;;
 esac
@@ -79,7 +79,7 @@ def test_without_an_answer_of_a_registry_the_base_is_made_here(tmp_path: Path) -
     variables = {
         "ansible_python_interpreter": python,
         "__testbed_image": image,
-        "__testbed_patience": 8 / 900,
+        "__testbed_patience": seconds(12) / 900,
         "testbed_ca_bundle": "",
     }
     tasks = [{"ansible.builtin.import_tasks": str(cluster / "tasks" / "image.yml")}]
@@ -97,9 +97,9 @@ def test_without_an_answer_of_a_registry_the_base_is_made_here(tmp_path: Path) -
         env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=seconds(60), check=False,
     )  # fmt: skip
     asked = (tmp_path / "asked").read_text().splitlines()
-    assert "pull --quiet debian:12" in asked, done.stdout
-    assert "image exists localhost/jupyter-on-a-cluster-base:bookworm" in asked, done.stdout
-    assert any("BASE=localhost/jupyter-on-a-cluster-base:bookworm" in line for line in asked), done.stdout
+    assert "pull --quiet debian:12" in asked, done.stdout + done.stderr
+    assert "image exists localhost/jupyter-on-a-cluster-base:bookworm" in asked, done.stdout + done.stderr
+    assert any("BASE=localhost/jupyter-on-a-cluster-base:bookworm" in line for line in asked), done.stdout + done.stderr
 
 
 def test_the_tests_say_all_ports_that_they_need(runner: ModuleType) -> None:
