@@ -273,23 +273,24 @@ def fingerprint(name: str) -> str:
 
 
 @contextlib.contextmanager
-def sshd(config: str, *hosts: str, banner: str = "") -> Iterator[None]:
-    """Give the sshd of some hosts, or of gate and node, a configuration that goes before its own, for a while."""
+def against(person: Person, group: str, *hosts: str) -> Iterator[None]:
+    """Let the sshd of some hosts, or of gate and node, have something against the account for a while.
+
+    What that is, says the group's name in molecule/cluster/image/files/sshd.conf.
+    """
     hosts = hosts or ("gate", "hydra08i")
-    path = "/etc/ssh/sshd_config.d/00-test.conf"
     for host in hosts:
-        root(host, f"printf %s {shlex.quote(banner)} >/etc/ssh/banner; printf %s {shlex.quote(config)} >{path}")
-        root(host, "sshd -t && systemctl reload ssh")
+        root(host, f"gpasswd --add {person.account} {group}")
     try:
         yield
     finally:
         for host in hosts:
-            root(host, f"rm {path} /etc/ssh/banner && systemctl reload ssh")
+            root(host, f"gpasswd --delete {person.account} {group}")
 
 
-def root(host: str, command: str, check: bool = True) -> str:
-    """Run a command as root on a host of the test cluster; return what it prints."""
-    argv = ["podman", "exec", f"{CLUSTER}-{host}", "sh", "-c", command]
+def root(host: str, command: str, check: bool = True, privileged: bool = False) -> str:
+    """Run a command as root on a host of the test cluster, also on its routes if asked to; return what it prints."""
+    argv = ["podman", "exec", *(["--privileged"] if privileged else []), f"{CLUSTER}-{host}", "sh", "-c", command]
     done = subprocess.run(
         argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds(60), check=False
     )

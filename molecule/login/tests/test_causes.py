@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 from collections.abc import Iterator
 
 import pytest
-from laptop_container import Person, TokenPerson, root, sshd
+from laptop_container import Person, TokenPerson, against, root
 from viper import GATE1, STAND_IN, words
 
 
@@ -18,11 +19,18 @@ def stop(person: Person, **variables: object) -> str:
     return words(person.site("playbooks/stop.yml", check=False, **chosen))
 
 
+@functools.cache
+def way_in(person: Person) -> bytes:
+    """Write the way in, once; return the ssh_config that leads to it."""
+    person.run("rm -f ~/.ssh/config")
+    stop(person)
+    return person.read(".ssh/config")
+
+
 @pytest.fixture
 def key(key: Person) -> Person:
     """With the way in written, and no open connection."""
-    key.run("mkdir -p ~/.ssh && rm -f ~/.ssh/config")
-    stop(key)
+    key.write(".ssh/config", way_in(key))
     key.disconnect()
     return key
 
@@ -40,10 +48,10 @@ def account(host: str, person: Person, change: str, back: str) -> Iterator[None]
 FORWARDS_NOTHING = f"The gateway {GATE1} lets you in, but does not forward connections to "
 
 
-@pytest.mark.parametrize("setting", ["AllowTcpForwarding no", "PermitOpen localhost:1", "DisableForwarding yes"])
-def test_a_gateway_that_forwards_nothing(key: Person, setting: str) -> None:
+@pytest.mark.parametrize("group", ["no-tcp-forwarding", "other-destinations", "no-forwarding"])
+def test_a_gateway_that_forwards_nothing(key: Person, group: str) -> None:
     """Also where its connection is open, which says the same of a node that is down."""
-    with sshd(f"Match User {key.account}\n    {setting}\n", "gate"):
+    with against(key, group, "gate"):
         assert f"{FORWARDS_NOTHING}{key.node} (AllowTcpForwarding" in stop(key)
         key.run(f"ssh -fN {GATE1} </dev/null >/dev/null 2>&1")
         assert f"{FORWARDS_NOTHING}{key.node} (AllowTcpForwarding" in stop(key)
@@ -52,7 +60,7 @@ def test_a_gateway_that_forwards_nothing(key: Person, setting: str) -> None:
 
 
 def test_a_gateway_that_forwards_nothing_and_asks(passcode: TokenPerson) -> None:
-    with sshd(f"Match User {passcode.account}\n    AllowTcpForwarding no\n", "gate"):
+    with against(passcode, "no-tcp-forwarding", "gate"):
         passcode.disconnect()
         code = passcode.code()
         passcode.types(f"ssh -fN {GATE1}", *passcode.asked(GATE1, code))
@@ -73,7 +81,7 @@ def test_a_password_that_has_expired_on_the_gateway(key: Person) -> None:
 
 
 def test_a_node_that_takes_no_session(key: Person) -> None:
-    with sshd(f"Match User {key.account}\n    MaxSessions 0\n", "hydra08i"):
+    with against(key, "max-sessions-0", "hydra08i"):
         assert f"{key.node} takes no further session on the connection that is open (MaxSessions in its sshd)" in stop(
             key
         )
@@ -117,7 +125,7 @@ def test_a_node_that_forwards_to_no_socket(passcode: TokenPerson) -> None:
     passcode.log_in(GATE1)
     passcode.site(my_user=passcode.account, **STAND_IN)
     assert json.loads(passcode.server_version())
-    with sshd(f"Match User {passcode.account}\n    AllowStreamLocalForwarding no\n", "hydra08i"):
+    with against(passcode, "no-socket-forwarding", "hydra08i"):
         passcode.log_in(GATE1)
         shown = passcode.site(
             "playbooks/connect.yml", check=False, my_user=passcode.account, my_browser=False, **STAND_IN

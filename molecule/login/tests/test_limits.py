@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from laptop_container import Person, TokenPerson, root, sshd
+from laptop_container import Person, TokenPerson, against, root
 from patience import seconds
 from viper import GATE1, GATE2, STAND_IN, words
+
+PORT = 2222
 
 
 @pytest.mark.parametrize("sessions", [1, 2])
 def test_max_sessions(passcode: TokenPerson, sessions: int) -> None:
     """They count on a connection, and neither the way to the node nor the tunnel is one."""
-    with sshd(f"MaxSessions {sessions}\n"):
+    with against(passcode, f"max-sessions-{sessions}"):
         passcode.log_in(GATE1)
         assert "failed=0" in passcode.site(my_user=passcode.account, **STAND_IN)
         before = passcode.logins()
@@ -28,17 +30,22 @@ def test_max_sessions(passcode: TokenPerson, sessions: int) -> None:
         assert "failed=0" in passcode.site("playbooks/stop.yml", my_user=passcode.account, **STAND_IN)
 
 
-def test_max_startups(key: Person, passcode: TokenPerson) -> None:
-    """An open connection does not mind, and who has none is told."""
-    passcode.log_in(GATE1)
+def test_max_startups(key: Person) -> None:
+    """An open connection does not mind, and who has none is told. It is an sshd of its own: all others go on."""
     key.disconnect()
-    key.run("rm -f ~/.ssh/config")
-    with sshd("MaxStartups 1\n", "gate"):
+    key.write(".ssh/config", f"Host {GATE1}\n    Port {PORT}\n".encode())
+    root("gate", f"/usr/sbin/sshd -p {PORT} -o MaxStartups=1 -o PidFile=/run/sshd-{PORT}.pid")
+    chosen = {"my_user": key.account, "my_login": "key", **STAND_IN}
+    try:
+        assert "failed=0" in key.site("playbooks/stop.yml", **chosen)
         # Somebody who does not log in.
-        key.run(f"(exec 3<>/dev/tcp/gate1.mpcdf.mpg.de/22; sleep {seconds(60)}) &")
-        assert "failed=0" in passcode.site("playbooks/stop.yml", my_user=passcode.account, **STAND_IN)
-        shown = key.site("playbooks/stop.yml", check=False, my_user=key.account, my_login="key", **STAND_IN)
+        key.run(f"(exec 3<>/dev/tcp/{GATE1}/{PORT}; sleep {seconds(60)}) &")
+        assert "failed=0" in key.site("playbooks/stop.yml", **chosen)
+        key.disconnect()
+        shown = key.site("playbooks/stop.yml", check=False, **chosen)
         key.run("pkill -x sleep")
+    finally:
+        root("gate", f"kill $(cat /run/sshd-{PORT}.pid)")
     assert (
         f"The gateway {GATE1} ends the connection before the login. Too many log in at once (MaxStartups in its sshd), "
         "it has banned your address for a while, or your account is locked: wait some minutes, or take another "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 from cluster import VERBS
-from laptop_container import PASSWORD, TokenPerson, root, sshd
+from laptop_container import PASSWORD, TokenPerson, against, root
 from patience import SLOWLY, seconds
 from viper import GATE1, NONE, ONE_EACH, STAND_IN, log_in_first, readme_lines, words
 
@@ -152,8 +153,7 @@ def test_hops_that_share_what_codes_were_used(shared: TokenPerson) -> None:
 
 def test_prompts_in_other_words_below_a_long_banner(passcode: TokenPerson) -> None:
     """ssh and the person read them; Ansible sees neither."""
-    banner = "".join(f"Line {number} of what every user must know.\n" for number in range(40))
-    with sshd(f"Match User {passcode.account}\n    Banner /etc/ssh/banner\n", banner=banner):
+    with against(passcode, "long-banner"):
         before = passcode.logins()
         shown = passcode.log_in(GATE1)
         assert "Line 39 of what every user must know." in shown
@@ -164,16 +164,25 @@ def test_prompts_in_other_words_below_a_long_banner(passcode: TokenPerson) -> No
     assert passcode.logins() == {host: (logins + 1, failed) for host, (logins, failed) in before.items()}
 
 
+@contextlib.contextmanager
+def unreachable_for(person: TokenPerson) -> Iterator[None]:
+    """Let the gate find no route to the node, as to one that is down, for what runs as this person alone."""
+    node = root("gate", "getent hosts hydra08i.rzg.mpg.de").split()[0]
+    rule = f"uidrange {person.uid}-{person.uid} lookup {person.uid}"
+    root("gate", f"ip route add unreachable {node} table {person.uid} && ip rule add {rule}", privileged=True)
+    try:
+        yield
+    finally:
+        root("gate", f"ip rule del {rule}; ip route del {node} table {person.uid}", privileged=True)
+
+
 def test_a_node_that_is_down(passcode: TokenPerson) -> None:
     """The gateway's connection is open, and tells."""
     passcode.log_in(GATE1)
     before = passcode.logins()
     root("hydra08i", f"pkill -u {passcode.account} sshd")
-    root("hydra08i", "systemctl stop ssh.socket ssh.service")
-    try:
+    with unreachable_for(passcode):
         shown = passcode.site(check=False, my_user=passcode.account, **STAND_IN)
-    finally:
-        root("hydra08i", "systemctl start ssh.service")
     assert (
         f"The gateway {GATE1} lets you in, but {passcode.node} cannot be reached from it. The node may be down: see "
         "the cluster's status page, or name another login node in the cluster's inventory file."
