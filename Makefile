@@ -23,9 +23,11 @@ install: .venv/installed ## Install what the playbooks need into .venv
 .venv/installed: requirements.txt
 .venv/installed: TAKES := some seconds
 .venv-test/installed: requirements-test.txt
+.venv-bench/installed: requirements-bench.txt
 .venv-test/installed: TAKES := a minute or two, 500 MB
+.venv-bench/installed: TAKES := half a minute
 
-.venv/installed .venv-test/installed:
+.venv/installed .venv-test/installed .venv-bench/installed:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo 'Python 3.11 or newer is needed, and $(PYTHON) is older or missing: make PYTHON=/path/to/python3.13 $(MAKECMDGOALS)'; exit 1; }
 	@echo "Making $(@D) with $$($(PYTHON) -V) ..."
@@ -60,7 +62,7 @@ lint: .venv-test/installed ## Check style and types
 unit: .venv-test/installed ## Test the filters
 	@tests/run unit
 
-bench: .venv-test/installed ## Measure how long runs take, and write docs/performance.md
+bench: .venv-test/installed .venv-bench/installed ## Measure how long runs take, and write docs/performance.md
 	@molecule/cluster/prepare
 	@bench/measure
 
@@ -68,8 +70,10 @@ docs: .venv-test/installed ## Render docs/variables.md from the roles' specs
 	@.venv-test/bin/python tests/support/variables.py
 
 lock: ## Renew each requirements*.txt from pyproject.toml, and that of the newest ansible-core (needs uv)
-	uv pip compile --universal --generate-hashes --no-header --upgrade --all-extras pyproject.toml \
+	uv pip compile --universal --generate-hashes --no-header --upgrade --extra test pyproject.toml \
 	  -o requirements-test.txt
+	uv pip compile --universal --generate-hashes --no-header --upgrade --extra bench pyproject.toml \
+	  -o requirements-bench.txt
 	@# What users have is what was tested: the versions are those of the first.
 	uv pip compile --universal --generate-hashes --no-header --upgrade -c requirements-test.txt pyproject.toml \
 	  -o requirements.txt
@@ -79,4 +83,4 @@ lock: ## Renew each requirements*.txt from pyproject.toml, and that of the newes
 # Nothing is installed only to be taken away.
 clean: $(if $(wildcard .demo .venv-test/installed),demo-down) ## Take away .venv*, too, and the images that no other clone uses
 	@! type -P podman >/dev/null || podman image prune --all --force --filter label=jupyter-on-a-cluster >/dev/null
-	@rm -rf .venv .venv-test
+	@rm -rf .venv .venv-test .venv-bench

@@ -47,10 +47,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types.
         sent = {
             "program": packed["program"],
             "folder": facts["directory"],
+            "library_path": facts["library_path"],
             "command": given["command"],
             "data": {**given.get("data", {}), "secrets": secrets},
         }
         command = f"{shlex.quote(python)} -c {shlex.quote(packed['loader'])}"
+        if facts["library_path"]:
+            # As its module has set it, which is not loaded here.
+            command = f"LD_LIBRARY_PATH={shlex.quote(facts['library_path'])} {command}"
         done = self._low_level_execute_command(command, in_data=json.dumps(sent).encode(), sudoable=False)
         said = after_mark(done["stdout"])
         # An exit status of a login script is none of the program's.

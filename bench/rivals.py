@@ -48,7 +48,7 @@ def jupyter_forward(laptop: Laptop) -> Iterator[float]:
     begun = time.time()
     with (home / "log").open("w") as log:
         process = subprocess.Popen(
-            ["jupyter-forward", NODE, "--port", "8888", "--conda-env", "base"],
+            [PROJECT / ".venv-bench" / "bin" / "jupyter-forward", NODE, "--port", "8888", "--conda-env", "base"],
             env={**os.environ, "HOME": str(home), "BROWSER": str(browser)},
             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip

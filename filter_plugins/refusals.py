@@ -30,7 +30,12 @@ class _Fault(NamedTuple):
     but: str
 
 
-def refusals(values: Mapping[str, Any], options: Mapping[str, Spec], bounds: Mapping[str, Any]) -> list[str]:
+def refusals(
+    values: Mapping[str, Any],
+    options: Mapping[str, Spec],
+    bounds: Mapping[str, Any],
+    group_vars: str = "inventory/group_vars",
+) -> list[str]:
     """Say of each value that is not what its option takes, what it is, and what it has to be.
 
     Args:
@@ -42,6 +47,7 @@ def refusals(values: Mapping[str, Any], options: Mapping[str, Spec], bounds: Map
             `unit`; `user`, of the hosts on a way, the form of a user's name; `called`, the name for people; `but`, what
             is wrong with another value; `remedy`; `absent`, what to say where it has to be set, and is not. Or, for all
             of that but name and remedy, another option's name.
+        group_vars: the folder with the user's choices for one cluster, as a remedy has it for ``{group_vars}``.
 
     Returns:
         A line for each, in the order of the bounds. A text is one line of what can be seen, whatever its form is.
@@ -60,7 +66,9 @@ def refusals(values: Mapping[str, Any], options: Mapping[str, Spec], bounds: Map
             rest = f"{fault.but} {bound.get('remedy', '')}".rstrip()
         else:
             continue
-        found.append(problem + rest.replace("{cluster}", cluster).replace("{node}", node))
+        for key, text in (("{cluster}", cluster), ("{node}", node), ("{group_vars}", group_vars)):
+            rest = rest.replace(key, text)
+        found.append(problem + rest)
     return found
 
 

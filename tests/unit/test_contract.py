@@ -314,7 +314,7 @@ def test_what_roles_tell_each_other_is_said_in_one_place() -> None:
 def test_a_role_s_variables_are_read(role: str) -> None:
     """What nothing reads any more would only look as if it counted."""
     files = [*(PROJECT / "roles").rglob("*.*"), *(PROJECT / "playbooks").rglob("*.yml"), PROJECT / "site.yml"]
-    files += [*(PROJECT / "group_vars").glob("*.yml"), *(PROJECT / "molecule").rglob("*.yml")]
+    files += [*(PROJECT / "group_vars").rglob("*.yml"), *(PROJECT / "molecule").rglob("*.yml")]
     texts = [path.read_text() for path in files if path.suffix in (".yml", ".j2")]
     # One that says the values of those of another role, whatever they are.
     named = {f"{one}_refused" for one in ROLES}

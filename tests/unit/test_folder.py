@@ -698,7 +698,12 @@ class OnNode:
         #: What the login script does.
         self.login = ""
         self.commands: list[str] = []
-        self.known: dict[str, Any] = {"login_node_facts": {"runs_with": sys.executable, "directory": "/f"}}
+        self.known: dict[str, Any] = {"login_node_facts": {}}
+        self.node(runs_with=sys.executable, directory="/f", library_path="")
+
+    def node(self, **facts: str) -> None:
+        """Let the probe have found something else."""
+        self.known["login_node_facts"].update(facts)
 
     def run(self, program: str, command: str = "say", *, check: bool = False, **given: Any) -> dict[str, Any]:
         package = self.home / "node"
@@ -746,6 +751,7 @@ def test_a_program_gets_what_it_is_given_whatever_a_login_script_prints(on_node:
     found = on_node.run(SAY_ALL, "it's", data={"é": [1, None]}, secrets=secrets)
     assert found["said"] == {
         "folder": "/f",
+        "library_path": "",
         "command": "it's",
         "data": {"é": [1, None], "secrets": {"password_hash": f"{SECRET}\n"}},
         "changed": ["x"],
@@ -823,13 +829,21 @@ def test_a_login_script_has_no_exit_status_that_is_accepted(on_node: OnNode) -> 
     assert on_node.run(SAY_ALL, accepts=[0, 3]).get("failed") is True
 
 
+@pytest.mark.parametrize("path", ["", "/opt/it's a module/lib:/lib"])
+def test_a_python_finds_the_libraries_that_it_was_found_with(on_node: OnNode, path: str) -> None:
+    on_node.login = "export LD_LIBRARY_PATH=/of/the/session"
+    on_node.node(library_path=path)
+    found = on_node.run("import json, os; print(json.dumps({'is': os.environ['LD_LIBRARY_PATH']}))")
+    assert found["said"]["is"] == (path or "/of/the/session")
+
+
 def test_check_mode_runs_nothing(on_node: OnNode) -> None:
     assert on_node.run(SAY_ALL, check=True)["skipped"] is True
     assert on_node.commands == []
 
 
 def test_without_a_python_there_is_nothing_to_run_it_with(on_node: OnNode) -> None:
-    on_node.known["login_node_facts"] = {"runs_with": "", "host": "node"}
+    on_node.node(runs_with="", host="node")
     found = on_node.run(SAY_ALL, problem="It cannot be: {said}")
     assert found["failed"] is True
     assert found["msg"] == "It cannot be: There is no Python on node to run this with: 3.8 or newer is needed."

@@ -121,7 +121,7 @@ def _loader() -> DataLoader:
 @functools.cache
 def world() -> dict[str, Any]:
     """All variables of a run that has come as far as the node."""
-    found = {"role_path": str(PROJECT / "roles" / "preflight"), **load(PROJECT / "group_vars" / "all.yml")}
+    found = {"role_path": str(PROJECT / "roles" / "preflight"), **load(PROJECT / "group_vars" / "all" / "ansible.yml")}
     for role in ROLES:
         found |= load(PROJECT / "roles" / role / "defaults" / "main.yml")
     for role in (*ROLES, "preflight"):

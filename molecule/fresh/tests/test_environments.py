@@ -106,6 +106,38 @@ def test_lines_that_lead_there_count_in_probe_and_launcher(laptop: Laptop, stopp
     assert laptop.playbook("site.yml", my_restart=True).returncode == 0
 
 
+#: Debian's own Python, which looks for one of its libraries by another name.
+NEEDY = """\
+set -e
+mkdir -p own/needy/bin own/needy/lib own/modules/needy
+sed 's/libexpat[.]so[.]1/libneedy.so.1/g' "$(readlink -f /usr/bin/python3)" >own/needy/bin/python3
+chmod +x own/needy/bin/python3
+cp "$(ldd /usr/bin/python3 | sed -n 's/.*libexpat.* => \\(.*\\) .*/\\1/p')" own/needy/lib/libneedy.so.1
+LD_LIBRARY_PATH=own/needy/lib own/needy/bin/python3 -m venv --without-pip own/env
+printf '#%%Module\nprepend-path LD_LIBRARY_PATH %s\nprepend-path PATH %s\n' ~/own/needy/lib ~/own/env/bin >own/modules/needy/1
+"""
+
+
+def test_a_python_that_needs_the_libraries_of_its_module(laptop: Laptop, stopped: None, places: None) -> None:
+    laptop.ssh(f"{NEEDY} {BESIDE.format('own/env')} && {JUPYTER.format('own/env')}")
+    assert "libneedy.so.1: cannot open shared object" in laptop.ssh("own/env/bin/python -c 1 2>&1 || true")
+    chosen: dict[str, Any] = {"cluster_module_paths": ["~/own/modules"], "cluster_modules": ["needy/1"]}
+    started = laptop.playbook("site.yml", **chosen)
+    assert started.returncode == 0, started.stdout
+    assert "changed=0" in laptop.playbook("site.yml", **chosen).stdout
+    browser = laptop.browser()
+    assert browser.login(laptop.password)
+    home = f"/home/{laptop.account}"
+    assert printed(browser, "import os; print(os.environ['LD_LIBRARY_PATH'])") == f"{home}/own/needy/lib"
+    # screen is a program of the system's.
+    assert "LD_LIBRARY_PATH" not in laptop.ssh("tr '\\0' '\\n' </proc/$(pgrep -xi screen | head -n 1)/environ")
+    # Also when the module has gone.
+    stopped_by = laptop.playbook("playbooks/stop.yml", cluster_modules=[])
+    assert stopped_by.returncode == 0, stopped_by.stdout
+    assert laptop.servers() == []
+    assert laptop.playbook("site.yml").returncode == 0
+
+
 @pytest.mark.parametrize(
     ("chosen", "said"),
     [

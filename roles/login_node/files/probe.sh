@@ -41,14 +41,16 @@ servers() {
 
 # By Jupyter's own Python, or, where that is too old or has gone, by another one.
 run_program() {
-  local candidate pid said
+  local candidate pid said libraries
   for candidate in "$python" "$(type -P python3)" /usr/bin/python3; do
     said=$(printf %s "$sent" | "$candidate" -c "$loader" "$directory" 2>/dev/null) && break
   done
   said=${said##*$'\n'}
   [[ $said == '{'* ]] && tell facts "$said" && return
-  # A server whose Jupyter has gone has its Python still.
+  # A server whose Jupyter has gone has its Python still, and where that finds its libraries.
   for pid in $(servers); do
+    libraries=$(tr '\0' '\n' <"/proc/$pid/environ" | sed -n 's/^LD_LIBRARY_PATH=//p')
+    [ -z "$libraries" ] || export LD_LIBRARY_PATH=$libraries
     said=$(printf %s "$sent" | "/proc/$pid/exe" -c "$loader" "$directory" 2>/dev/null) && break
   done
   said=${said##*$'\n'}

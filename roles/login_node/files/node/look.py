@@ -71,7 +71,7 @@ def installed() -> dict[str, Any]:
     for package in PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
             found[package] = version(package)
-    return {"packages": found, "runs_with": sys.executable}
+    return {"packages": found, "runs_with": sys.executable, "library_path": os.environ.get("LD_LIBRARY_PATH", "")}
 
 
 def root(asked: str) -> dict[str, Any]:

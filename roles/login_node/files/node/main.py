@@ -16,6 +16,7 @@ first, whose server answers.
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,9 @@ COMMANDS: dict[str, Command] = {
 
 def run(sent: dict[str, Any]) -> None:
     """Do what was asked, in the folder that was named, and print what came of it."""
+    # For this Python alone: what it starts has a login shell of its own, or is a program of the system's.
+    if sent.get("library_path"):
+        os.environ.pop("LD_LIBRARY_PATH", None)
     folder = Folder(sent["folder"])
     try:
         print(json.dumps(COMMANDS[sent["command"]](folder, sent["data"])))
