@@ -114,7 +114,8 @@ sed 's/libexpat[.]so[.]1/libneedy.so.1/g' "$(readlink -f /usr/bin/python3)" >own
 chmod +x own/needy/bin/python3
 cp "$(ldd /usr/bin/python3 | sed -n 's/.*libexpat.* => \\(.*\\) .*/\\1/p')" own/needy/lib/libneedy.so.1
 LD_LIBRARY_PATH=own/needy/lib own/needy/bin/python3 -m venv --without-pip own/env
-printf '#%%Module\nprepend-path LD_LIBRARY_PATH %s\nprepend-path PATH %s\n' ~/own/needy/lib ~/own/env/bin >own/modules/needy/1
+printf '#%%Module\\nprepend-path LD_LIBRARY_PATH %s\\n' ~/own/needy/lib >own/modules/needy/1
+printf 'prepend-path PATH %s\\n' ~/own/env/bin >>own/modules/needy/1
 """
 
 
@@ -130,7 +131,7 @@ def test_a_python_that_needs_the_libraries_of_its_module(laptop: Laptop, stopped
     home = f"/home/{laptop.account}"
     assert printed(browser, "import os; print(os.environ['LD_LIBRARY_PATH'])") == f"{home}/own/needy/lib"
     # screen is a program of the system's.
-    assert "LD_LIBRARY_PATH" not in laptop.ssh("tr '\\0' '\\n' </proc/$(pgrep -xi screen | head -n 1)/environ")
+    assert "LD_LIBRARY_PATH" not in laptop.ssh("tr '\\0' '\\n' </proc/$(pgrep -u $(id -u) -xi screen | head -n 1)/environ")
     # Also when the module has gone.
     stopped_by = laptop.playbook("playbooks/stop.yml", cluster_modules=[])
     assert stopped_by.returncode == 0, stopped_by.stdout
