@@ -131,7 +131,8 @@ def test_a_python_that_needs_the_libraries_of_its_module(laptop: Laptop, stopped
     home = f"/home/{laptop.account}"
     assert printed(browser, "import os; print(os.environ['LD_LIBRARY_PATH'])") == f"{home}/own/needy/lib"
     # screen is a program of the system's.
-    assert "LD_LIBRARY_PATH" not in laptop.ssh("tr '\\0' '\\n' </proc/$(pgrep -u $(id -u) -xi screen | head -n 1)/environ")
+    screen = "/proc/$(pgrep -u $(id -u) -xi screen | head -n 1)/environ"
+    assert "LD_LIBRARY_PATH" not in laptop.ssh(f"tr '\\0' '\\n' <{screen}")
     # Also when the module has gone.
     stopped_by = laptop.playbook("playbooks/stop.yml", cluster_modules=[])
     assert stopped_by.returncode == 0, stopped_by.stdout
