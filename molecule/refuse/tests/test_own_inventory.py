@@ -23,10 +23,10 @@ def our(tmp_path: Path) -> Path:
 
 def test_a_refusal_names_the_file_that_counts(laptop: Laptop, our: Path) -> None:
     (our / "group_vars" / "hydra").mkdir(parents=True)
-    (our / "group_vars" / "hydra" / "me.yml").write_text("my_port: 80\n")
+    (our / "group_vars" / "hydra" / "me.yml").write_text("my_environment: venvs/astro\n")
     for inventory in (our, our / "hydra.yml"):
         shown = laptop.playbook("playbooks/doctor.yml", "-l", "hydra", inventory=inventory).stdout
-        assert f"Set my_port in {our}/group_vars/hydra/me.yml, or cluster_port in " in shown
+        assert f"or empty. Correct it in {our}/group_vars/hydra/me.yml." in " ".join(shown.split())
 
 
 def test_a_node_in_two_files(refusal: Refusal, our: Path) -> None:
