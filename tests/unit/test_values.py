@@ -562,7 +562,7 @@ def stand_in(name: str, value: Any) -> tuple[Any, dict[str, str]]:
     if "patience" in name:
         return 1000, {"4000": str(math.ceil(4 * float(value))), "1000.0": str(float(value))}
     if "idle" in name:
-        return 54321, {str(54321 * 3600): str(int(float(value or 0) * 3600))}
+        return 54321, {str(54321 * 3600): str(math.ceil(float(value or 0) * 3600))}
     if "least" in bounds()[name]:
         return 54321, {"54321": str(value)}
     begin = re.match(r"~[^/]*/?|/|", value)

@@ -88,10 +88,11 @@ def test_lines_that_lead_there_count_in_probe_and_launcher(laptop: Laptop, stopp
         "cluster_module_paths": ["~/own/modules"],
         "cluster_modules": ["mine/1"],
         "cluster_setup": ["export PATH=/opt/anaconda3/bin:$PATH", "set -eu; false || true"],
-        "my_setup": ['export BY_SETUP="it\'s $BY_MODULE"'],
+        "my_setup": ['export BY_SETUP="it\'s $BY_MODULE"', "cd /tmp"],
     }
-    # Words that others use, too.
-    laptop.ssh("cp -p .profile kept.profile && echo 'export prefix=theirs setup=theirs environment=theirs' >>.profile")
+    # Words that others use, too; and no wildcards.
+    theirs = "export prefix=theirs setup=theirs environment=theirs; set -f"
+    laptop.ssh(f"cp -p .profile kept.profile && echo '{theirs}' >>.profile")
     try:
         started = laptop.playbook("site.yml", **chosen)
     finally:
@@ -102,6 +103,9 @@ def test_lines_that_lead_there_count_in_probe_and_launcher(laptop: Laptop, stopp
     assert printed(browser, "import os; print(os.environ['BY_SETUP'])") == "it's yes"
     theirs = "import os; print(*(os.environ[name] for name in ('prefix', 'setup', 'environment')))"
     assert printed(browser, theirs) == "theirs theirs theirs"
+    again = laptop.playbook("site.yml", **chosen).stdout
+    assert "changed=0" in again
+    assert "started with" not in again
     laptop.end_server()
 
 

@@ -73,6 +73,44 @@ def test_a_foreign_folder_in_its_place_is_passed_by(laptop: Laptop, stopped: Non
     assert laptop.playbook("site.yml").returncode == 0
 
 
+def test_a_place_that_goes_comes_back_and_somebody_else_s_is_not_used(laptop: Laptop, running: str) -> None:
+    """Under the running server."""
+    folder = place(laptop)
+    node_root(f"rm -rf {folder}")
+    laptop.ssh(f"timeout {seconds(20)} sh -c 'until test -e {folder}/.jupyter-cluster; do sleep 0.2; done'")
+    browser, kernel = begin(laptop)
+    browser.api(f"kernels/{kernel}", method="DELETE")
+    node_root(f"rm -rf {folder} && mkdir -m 0777 {folder} && chown daily {folder}")
+    try:
+        assert browser.request("/api/kernels", b'{"name": "python3"}', "POST")[0] == 500
+        assert node_root(f"ls -A {folder}") == ""
+        assert "is not private: no kernel starts there" in laptop.playbook("playbooks/logs.yml", logs_lines=100).stdout
+    finally:
+        laptop.end_server()
+        node_root(f"rm -rf {folder}")
+
+
+def test_a_kernel_that_nobody_has_used_yet_is_not_busy(laptop: Laptop, running: str) -> None:
+    browser = laptop.browser()
+    assert browser.login(laptop.password)
+    browser.api("kernels", {"name": "python3"}, "POST")
+    done = laptop.playbook("playbooks/stop.yml")
+    assert done.returncode == 0, done.stdout
+
+
+def test_messages_to_a_kernel_with_ports_are_signed_whatever_an_old_file_says(laptop: Laptop, stopped: None) -> None:
+    laptop.ssh("mkdir -p .jupyter && echo \"c.Session.key = b''\" >.jupyter/jupyter_server_config.py")
+    try:
+        assert laptop.playbook("site.yml", my_tcp_kernels=["python3"]).returncode == 0
+        browser, kernel = begin(laptop)
+        connection = json.loads(laptop.ssh(f"cat {place(laptop)}/kernel-{kernel}.json"))
+        assert (connection["transport"], len(connection["key"])) == ("tcp", 64)
+        browser.api(f"kernels/{kernel}", method="DELETE")
+    finally:
+        laptop.ssh("rm .jupyter/jupyter_server_config.py")
+        laptop.end_server()
+
+
 def test_a_kernel_that_cannot_speak_ipc_gets_ports_by_its_name(laptop: Laptop, stopped: None) -> None:
     """A kernelspec of another name, whose kernel is IPython's: what counts is the name."""
     spec = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
+import stat
 from typing import TYPE_CHECKING, Any
 
 from jupyter_server.services.kernels.kernelmanager import ServerKernelManager
@@ -46,3 +48,16 @@ class ClusterKernelManager(ServerKernelManager):
     tcp_kernels: List[str] = List(
         Unicode(), help="The kernelspecs whose kernels get ports on the loopback.", config=True
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Sign its messages by a key of its own, whatever a configuration says of `Session`."""
+        super().__init__(*args, **kwargs)
+        self.session.key = secrets.token_hex(32).encode()
+
+    def write_connection_file(self, **kwargs: Any) -> None:
+        """Write it where nobody else can: the folder may have been taken away under the server, and its name, too."""
+        place = os.path.dirname(self.connection_file)
+        found = os.lstat(place)
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+            raise PermissionError(f"{place}, where kernels get their sockets, is not private: no kernel starts there.")
+        super().write_connection_file(**kwargs)

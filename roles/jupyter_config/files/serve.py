@@ -37,6 +37,8 @@ START, REPORT, _DIGEST, INTERFACE, *OPTIONS = sys.argv[1:]
 MARK = ".jupyter-cluster"
 #: How often what is in the place is touched, in seconds: those who tidy up take away what is days old.
 TOUCH = 3600.0
+#: How often it is looked whether that is there, in seconds.
+LOOK = 5.0
 
 
 def stop(why: str) -> NoReturn:
@@ -217,16 +219,22 @@ def make_place(path: str) -> None:
 
 def keep_place(path: str) -> None:
     """Touch what is in the place, for ever; put it back where somebody has taken it away."""
+    touched, said = time.monotonic(), ""
     while True:
-        time.sleep(TOUCH)
+        time.sleep(LOOK)
         try:
             if not os.path.isdir(path):
                 make_place(path)
-            for name in [path, *glob.glob(os.path.join(path, "*")), os.path.join(path, MARK)]:
-                with contextlib.suppress(FileNotFoundError):
-                    os.utime(name)
+            if time.monotonic() - touched >= TOUCH:
+                touched = time.monotonic()
+                for name in [path, *glob.glob(os.path.join(path, "*")), os.path.join(path, MARK)]:
+                    with contextlib.suppress(FileNotFoundError):
+                        os.utime(name)
+            said = ""
         except (OSError, ValueError) as error:
-            print(f"{path}, where new kernels get their sockets, cannot be kept: {error}", flush=True)
+            if said != str(error):
+                said = str(error)
+                print(f"{path}, where new kernels get their sockets, cannot be kept: {error}", flush=True)
 
 
 def leave_place(path: str) -> None:

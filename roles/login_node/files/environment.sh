@@ -42,8 +42,8 @@ find_jupyter() {
     eval "$line" || setup_failed+="${setup_failed:+; }$line"
   done
   # Whatever they have set.
-  set +eu +o noclobber
-  unset POSIXLY_CORRECT CDPATH IFS
+  set +euf +o noclobber
+  unset POSIXLY_CORRECT CDPATH GLOBIGNORE IFS
   jupyter=$(type -P jupyter) || return
   # Its Python is beside it, or, where it is a link or a script elsewhere (pipx, uv), there, or the one that its first
   # lines name.

@@ -4,8 +4,8 @@
 # shellcheck disable=SC2154
 
 # Whatever the login scripts have set.
-set +eu +o noclobber
-unset POSIXLY_CORRECT CDPATH IFS
+set +euf +o noclobber
+unset POSIXLY_CORRECT CDPATH GLOBIGNORE IFS
 tell() { printf '%s\t%s\n' "$1" "$2"; }
 echo
 echo "$mark begin"

@@ -143,15 +143,16 @@ class Start:
         said, log = self.said(), self.log()
         if not said:
             return [f"{self.by.kind} does not run {self.folder.launcher}. Look at your ~/.{self.by.kind}* on the node."]
+        errors = [line for line in log or () if re.match(r"\[C |\[E |Not started|\w*(Error|Exception|Exit)\b", line)]
         if said[1:]:
-            return said[1:2]
+            # What the server itself has said; of what Jupyter ends by, its log says more.
+            return [said[1], *errors[:1]] if said[1].endswith("its log says why.") else said[1:2]
         if log is None:
             return [
                 "The login shell on the node did not run the launcher. Look for a line in ~/.bash_profile, ~/.profile "
                 "or ~/.bashrc there that starts another shell or ends this one."
             ]
-        errors = (line for line in log if re.match(r"\[C |\[E |Not started|\w*(Error|Exception)\b", line))
-        first = next(errors, "no error in its log")
+        first = next(iter(errors), "no error in its log")
         return [f"The server ended before it answered: {first}", "The end of its log:", *log[-15:]]
 
     def fail(self, lines: list[str]) -> NoReturn:
