@@ -295,3 +295,17 @@ def test_a_launcher_touches_nothing_of_a_server_whose_lock_has_gone(laptop: Lapt
     assert laptop.ssh(look) == before
     assert laptop.servers() == [running]
     assert laptop.playbook("playbooks/stop.yml").returncode == 0
+
+
+def test_what_is_of_another_kind_than_a_record_keeps_no_start_waiting(laptop: Laptop, stopped: None) -> None:
+    run = f"{laptop.node_folder}/run"
+    laptop.ssh(f"cd {run} && rm -f jupyter_cookie_secret jupyter.sock session && mkfifo jupyter_cookie_secret")
+    laptop.ssh(f"cd {run} && echo >jupyter.sock && mkdir session lock")
+    for name in ("lock", "session"):
+        refused = laptop.playbook("site.yml")
+        assert refused.returncode != 0
+        assert f"{run}/{name} is a folder, and in the way. Take it away." in " ".join(refused.stdout.split())
+        laptop.ssh(f"rmdir {run}/{name}")
+    started = laptop.playbook("site.yml")
+    assert started.returncode == 0, started.stdout
+    assert laptop.browser().login(laptop.password)

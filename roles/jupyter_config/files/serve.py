@@ -31,6 +31,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 #: How every path of ours ends.
 END = "/" + "/".join(HERE.split("/")[-2:])
 LOCK = os.path.join(HERE, "run", "lock")
+SESSION = os.path.join(HERE, "run", "session")
 LOG = os.path.join(HERE, "jupyter.log")
 START, REPORT, _DIGEST, INTERFACE, *OPTIONS = sys.argv[1:]
 #: What marks the private place on the node as ours.
@@ -344,23 +345,45 @@ def require_privacy(server: Any) -> None:
         stop(f"your own configuration of Jupyter would change what keeps others out: {', '.join(wrong)}.")
 
 
+def clear_way() -> None:
+    """Take away what is of another kind than what this writes or opens there, and would keep it waiting for ever.
+
+    A folder, which may have something in it, is named instead.
+    """
+    files = [
+        LOCK,
+        SESSION,
+        f"{SESSION}.new",
+        LOG,
+        f"{LOG}.previous",
+        os.path.join(HERE, "run", "jupyter_cookie_secret"),
+    ]
+    fits = [*((path, stat.S_ISREG) for path in files), (option("ServerApp.sock"), stat.S_ISSOCK)]
+    for path, is_right in fits:
+        with contextlib.suppress(FileNotFoundError):
+            mode = os.lstat(path).st_mode
+            if stat.S_ISDIR(mode):
+                stop(f"{path} is a folder, and in the way. Take it away.")
+            if not is_right(mode):
+                os.unlink(path)
+
+
 def serve() -> None:
     """Take the lock, and serve until the end."""
     place = os.environ["JUPYTER_RUNTIME_DIR"]
     umask = os.umask(0o077)
     with contextlib.ExitStack() as at_the_end:
+        clear_way()
         take_lock()
         at_the_end.callback(give_lock_back)
         require_alone()
         begin_log()
         make_place(place)
-        session = os.path.join(HERE, "run", "session")
         # As the keepers have them, screen and tmux.
         sessions = [os.environ.get("STY", ""), ",".join(os.environ.get("TMUX", "").split(",")[1:])]
-        with open(f"{session}.new", "w") as record:
+        with open(f"{SESSION}.new", "w") as record:
             record.writelines(f"{name}\n" for name in sessions if name)
-        # Whatever is there, a pipe too.
-        os.replace(f"{session}.new", session)
+        os.replace(f"{SESSION}.new", SESSION)
         # Ours are found without PYTHONPATH, which kernels would inherit, and leave nothing beside them.
         sys.path.insert(0, HERE)
         sys.dont_write_bytecode = True
@@ -385,7 +408,8 @@ def main() -> None:
     try:
         serve()
     except OSError as error:
-        stop(f"{error.filename or HERE}: {error.strerror or error}.")
+        # Of an open file, Python has but a number.
+        stop(f"{error.filename if isinstance(error.filename, str) else HERE}: {error.strerror or error}.")
     except ValueError as error:
         stop(str(error))
     except Exception as error:
