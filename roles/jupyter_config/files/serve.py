@@ -32,6 +32,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 END = "/" + "/".join(HERE.split("/")[-2:])
 LOCK = os.path.join(HERE, "run", "lock")
 SESSION = os.path.join(HERE, "run", "session")
+COOKIE_SECRET = os.path.join(HERE, "run", "jupyter_cookie_secret")
 LOG = os.path.join(HERE, "jupyter.log")
 START, REPORT, _DIGEST, INTERFACE, *OPTIONS = sys.argv[1:]
 #: What marks the private place on the node as ours.
@@ -350,14 +351,7 @@ def clear_way() -> None:
 
     A folder, which may have something in it, is named instead.
     """
-    files = [
-        LOCK,
-        SESSION,
-        f"{SESSION}.new",
-        LOG,
-        f"{LOG}.previous",
-        os.path.join(HERE, "run", "jupyter_cookie_secret"),
-    ]
+    files = [LOCK, SESSION, f"{SESSION}.new", COOKIE_SECRET, LOG, f"{LOG}.previous"]
     fits = [*((path, stat.S_ISREG) for path in files), (option("ServerApp.sock"), stat.S_ISSOCK)]
     for path, is_right in fits:
         with contextlib.suppress(FileNotFoundError):
