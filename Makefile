@@ -72,8 +72,8 @@ docs: .venv-test/installed ## Render docs/variables.md from the roles' specs
 lock: ## Renew each requirements*.txt from pyproject.toml, and that of the newest ansible-core (needs uv)
 	uv pip compile --universal --generate-hashes --no-header --upgrade --extra test pyproject.toml \
 	  -o requirements-test.txt
-	uv pip compile --universal --generate-hashes --no-header --upgrade --extra bench pyproject.toml \
-	  -o requirements-bench.txt
+	uv pip compile --universal --generate-hashes --no-header --upgrade --extra bench -c requirements-test.txt \
+	  pyproject.toml -o requirements-bench.txt
 	@# What users have is what was tested: the versions are those of the first.
 	uv pip compile --universal --generate-hashes --no-header --upgrade -c requirements-test.txt pyproject.toml \
 	  -o requirements.txt

@@ -58,7 +58,7 @@ def test_a_session_that_is_not_ours_is_left_alone_and_named(laptop: Laptop) -> N
         assert refused.returncode != 0
         assert (
             f"There is a screen session {session} on hydra08i.rzg.mpg.de already, and it is not ours. Look at it there "
-            "with `screen -r jupyter`, save what you need, and end it (a Jupyter as in the tutorial ends by Ctrl-C, "
+            f"with `screen -r {session}`, save what you need, and end it (a Jupyter as in the tutorial ends by Ctrl-C, "
             "twice); then run this again."
         ) in " ".join(refused.stdout.split())
         assert session in laptop.sessions()

@@ -56,6 +56,7 @@ def test_an_environment_is_known_by_what_is_in_it(laptop: Laptop, stopped: None,
         " ".join(missing.stdout.split())
     )
     laptop.ssh(JUPYTER.format(inside))
+    assert laptop.playbook("playbooks/doctor.yml", **chosen).returncode == 0
     started = laptop.playbook("site.yml", **chosen)
     assert started.returncode == 0, started.stdout
     browser = laptop.browser()
@@ -65,8 +66,8 @@ def test_an_environment_is_known_by_what_is_in_it(laptop: Laptop, stopped: None,
     if "conda" in folder:
         assert printed(browser, "import os; print(os.environ['BY_CONDA'])") == "yes"
     assert "changed=0" in laptop.playbook("site.yml", **chosen).stdout
-    # What the next test starts has the cluster's own again.
-    laptop.end_server()
+    assert laptop.playbook("playbooks/stop.yml").returncode == 0
+    assert laptop.playbook("site.yml").returncode == 0
 
 
 def test_doctor_lists_the_jupyters_that_one_can_choose(laptop: Laptop, running: str, places: None) -> None:
@@ -106,7 +107,7 @@ def test_lines_that_lead_there_count_in_probe_and_launcher(laptop: Laptop, stopp
     again = laptop.playbook("site.yml", **chosen).stdout
     assert "changed=0" in again
     assert "started with" not in again
-    laptop.end_server()
+    assert laptop.playbook("site.yml", my_restart=True).returncode == 0
 
 
 #: Debian's own Python, which looks for one of its libraries by another name.
@@ -140,6 +141,7 @@ def test_a_python_that_needs_the_libraries_of_its_module(laptop: Laptop, stopped
     stopped_by = laptop.playbook("playbooks/stop.yml", cluster_modules=[])
     assert stopped_by.returncode == 0, stopped_by.stdout
     assert laptop.servers() == []
+    assert laptop.playbook("site.yml").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -180,6 +182,7 @@ def test_a_node_that_is_not_for_this_is_refused_with_what_the_cluster_says(lapto
         assert "hydra08i.rzg.mpg.de is not for interactive work (cluster_interactive in the cluster" in said
         assert "Ask for a job." in said
     assert laptop.servers() == []
+    assert laptop.playbook("site.yml").returncode == 0
 
 
 def test_doctor_says_all_that_is_wrong_at_once(laptop: Laptop, running: str) -> None:
@@ -214,7 +217,7 @@ def test_manners_are_kept_and_said(laptop: Laptop, stopped: None) -> None:
     first = laptop.playbook("site.yml", **chosen)
     assert first.returncode == 0, first.stdout
     assert "At most 4 cores." in first.stdout
-    laptop.end_server()
+    assert laptop.playbook("site.yml", my_restart=True).returncode == 0
 
 
 def test_tmux_keeps_a_server_where_it_is_chosen(laptop: Laptop, running: str) -> None:
@@ -255,3 +258,4 @@ def test_tmux_keeps_a_server_where_it_is_chosen(laptop: Laptop, running: str) ->
         assert "Look at it there with `tmux attach -t jupyter`" in " ".join(refused.stdout.split())
     finally:
         laptop.ssh("tmux kill-server || true")
+    assert laptop.playbook("site.yml").returncode == 0

@@ -355,7 +355,7 @@ def clear_way() -> None:
     fits = [*((path, stat.S_ISREG) for path in files), (option("ServerApp.sock"), stat.S_ISSOCK)]
     for path, is_right in fits:
         with contextlib.suppress(FileNotFoundError):
-            mode = os.lstat(path).st_mode
+            mode = os.stat(path).st_mode
             if stat.S_ISDIR(mode):
                 stop(f"{path} is a folder, and in the way. Take it away.")
             if not is_right(mode):
