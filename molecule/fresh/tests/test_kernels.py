@@ -85,6 +85,14 @@ def test_a_place_that_goes_comes_back_and_somebody_else_s_is_not_used(laptop: La
         assert browser.request("/api/kernels", b'{"name": "python3"}', "POST")[0] == 500
         assert node_root(f"ls -A {folder}") == ""
         assert "is not private: no kernel starts there" in laptop.playbook("playbooks/logs.yml", logs_lines=100).stdout
+        looked = laptop.playbook("playbooks/doctor.yml")
+        assert looked.returncode != 0
+        assert f"{folder} is not yours, or not private, any more" in " ".join(looked.stdout.split())
+        # The next run says that what runs is not what it would be, and a restart has another folder.
+        assert "a restart would end its kernels" in " ".join(laptop.playbook("site.yml").stdout.split())
+        assert laptop.playbook("playbooks/restart.yml").returncode == 0
+        _, kernel = begin(laptop)
+        assert f"kernel-{kernel}.json" in laptop.ssh(f"ls /var{folder}")
     finally:
         laptop.end_server()
         node_root(f"rm -rf {folder}")

@@ -44,7 +44,10 @@ def ask(at: Endpoint, folder: Folder, patience: float) -> dict[str, Any]:
         "kernels": [
             {
                 "name": notebooks.get(kernel["id"], kernel["name"]),
-                "state": kernel["execution_state"],
+                # Of one that nobody has ever talked to, Jupyter knows no more than that it was started.
+                "state": "unused"
+                if kernel["execution_state"] == "starting" and not kernel.get("connections")
+                else kernel["execution_state"],
                 "last_activity": kernel["last_activity"],
             }
             for kernel in kernels

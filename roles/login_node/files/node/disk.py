@@ -39,10 +39,21 @@ def place(server: Process | None) -> tuple[str, list[str]]:
     name = f"jupyter-cluster-{os.getuid()}"
     places = [os.path.join(above, name) for above in ABOVE]
     ours = [path for path in places if _ours(path)]
-    used = server.environment("JUPYTER_RUNTIME_DIR") if server else ""
+    used = used_by(server)
+    # One that has only gone, its server makes again.
+    kept = used in places and not _foreign(used)
     new = (path for path in places if not os.path.lexists(path) and _takes_folders(os.path.dirname(path)))
-    fitting = [used] if used in places else [path for path in ours if not full(path)]
+    fitting = [used] if kept else [path for path in ours if not full(path)]
     return next((path for path in (*fitting, *new)), ""), ours
+
+
+def used_by(server: Process | None) -> str:
+    """Return where the sockets of a server's kernels are; an empty string without a server."""
+    return server.environment("JUPYTER_RUNTIME_DIR") if server else ""
+
+
+def _foreign(path: str) -> bool:
+    return os.path.lexists(path) and not _ours(path)
 
 
 def _ours(path: str) -> bool:
@@ -125,6 +136,7 @@ def facts(folder: Folder, server: Process | None, writes: bool) -> dict[str, Any
     return {
         "place": chosen,
         "places": ours,
+        "foreign_place": used_by(server) if _foreign(used_by(server)) else "",
         "full": [above for above in ABOVE if full(above)],
         "unwritable": unwritable(folder, chosen) if writes else "",
         "no_room": "" if writes else no_room(folder, chosen),

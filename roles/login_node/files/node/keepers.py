@@ -43,8 +43,8 @@ class Keeper(abc.ABC):
         return end(doomed, seconds)
 
     @abc.abstractmethod
-    def look(self) -> str:
-        """Return the command."""
+    def look(self, session: str = "") -> str:
+        """Return the command that shows our session, or one that `alive` has named."""
 
     @staticmethod
     @abc.abstractmethod
@@ -96,9 +96,9 @@ class Screen(Keeper):
         found = (re.fullmatch(rf"\t(\d+\.{re.escape(self.name)})\t(.*)", row) for row in rows)
         return [row[1] for row in found if row and "Dead" not in row[2]]
 
-    def look(self) -> str:
-        """Return it."""
-        return f"screen -r {self.name}"
+    def look(self, session: str = "") -> str:
+        """Return it; several sessions may have one name."""
+        return f"screen -r {session or self.name}"
 
     @staticmethod
     def session(variable: Callable[[str], str]) -> str:
@@ -129,8 +129,8 @@ class Tmux(Keeper):
         found = (re.fullmatch(rf"(\d+),\$(\d+)\.{re.escape(self.name)}", row) for row in rows.splitlines())
         return [f"{row[1]},{row[2]}" for row in found if row]
 
-    def look(self) -> str:
-        """Return it."""
+    def look(self, session: str = "") -> str:
+        """Return it; a name is that of one session."""
         return f"tmux attach -t {self.name}"
 
     @staticmethod

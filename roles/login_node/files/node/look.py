@@ -40,13 +40,15 @@ def look(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     running.sort(key=lambda one: [str(one.pid)] != holder)
     kept = kept_by(data["keeper"]["kind"], running[0].environment) if running else ""
     chosen = choose(data["keeper"], kept)
+    there = alive(chosen, data["patience"])
     facts: dict[str, Any] = {
         **installed(),
         **root(data["root"]),
         **files(folder, data),
         **disk.facts(folder, running[0] if running else None, data["writes"]),
         "keeper": chosen,
-        "sessions": alive(chosen, data["patience"]),
+        "sessions": there,
+        "looks": {name: keeper(chosen, [], 1).look(name) for name in there},
         "own_sessions": sessions(running[0].environment) if running else folder.lines("run/session"),
         "openssl": data["openssl"],
         "server": {**describe(running[0], folder), "kept_by": kept} if running else {},
