@@ -24,7 +24,7 @@ _Loader.add_multi_constructor("", lambda *_: None)
 
 
 def inventory_files(sources: Sequence[str], node: str) -> list[str]:
-    """Return the files that make a login node part of a cluster.
+    """Return the files that have a login node.
 
     Args:
         sources: Ansible's ``ansible_inventory_sources``, files and folders. What is neither is left out, as is a file
@@ -32,8 +32,8 @@ def inventory_files(sources: Sequence[str], node: str) -> list[str]:
         node: the login node, by its name in the inventory.
 
     Returns:
-        The files, in Ansible's order: each that has the node in a group with a ``cluster_name``. Which one's settings
-        count is a matter of chance where there are several.
+        The files, in Ansible's order: each that has the node among the ``hosts`` of a group, whatever it says of it
+        there or in group_vars. Ansible mixes what several say.
     """
     files = dict.fromkeys(file for source in sources for file in _files(Path(source)))
     return [str(file) for file in files if node in _nodes(file)]
@@ -75,17 +75,16 @@ def _nodes(file: Path) -> set[str]:
     except (OSError, UnicodeError, yaml.YAMLError):
         # Ansible has said so.
         return set()
-    return set(_of_clusters(groups))
+    return set(_hosts(groups))
 
 
-def _of_clusters(groups: Any) -> Iterator[str]:
+def _hosts(groups: Any) -> Iterator[str]:
     for group in groups.values() if isinstance(groups, dict) else ():
         if isinstance(group, dict):
-            variables, hosts = group.get("vars"), group.get("hosts")
-            if isinstance(variables, dict) and "cluster_name" in variables and isinstance(hosts, dict):
-                for host in map(str, hosts):
-                    yield from expand_hostname_range(host) if detect_range(host) else [host]
-            yield from _of_clusters(group.get("children"))
+            hosts = group.get("hosts")
+            for host in map(str, hosts if isinstance(hosts, dict) else ()):
+                yield from expand_hostname_range(host) if detect_range(host) else [host]
+            yield from _hosts(group.get("children"))
 
 
 class FilterModule:

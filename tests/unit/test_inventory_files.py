@@ -17,13 +17,28 @@ def cluster(path: Path, node: str, name: str = "") -> str:
     return str(path)
 
 
-def test_a_node_is_in_the_files_that_make_it_part_of_a_cluster(tmp_path: Path) -> None:
+def test_a_node_is_in_the_files_that_have_it_among_their_hosts(tmp_path: Path) -> None:
     both = [cluster(tmp_path / "a.yml", "node"), cluster(tmp_path / "more" / "b.yaml", "node", "a")]
     cluster(tmp_path / "c.yml", "another")
-    (tmp_path / "mine.yml").write_text("mine: {children: {a: {}}, vars: {my_port: 1}}\nliked: {hosts: {node: }}\n")
+    (tmp_path / "mine.yml").write_text("mine: {children: {a: {}}, vars: {my_port: 1}}\n")
     assert inventory_files([str(tmp_path)], "node") == both
     assert inventory_files([str(tmp_path), both[0], "node,", "/nowhere"], "node") == both
     assert inventory_files(both[1:], "node") == both[1:]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "b: {vars: {cluster_name: b}, children: {nodes: {hosts: {node: }}}}",
+        "b: {hosts: {node: {cluster_name: b}}}",
+        "b: {hosts: {node: }}",
+    ],
+    ids=["by a group above", "by the host", "by group_vars"],
+)
+def test_wherever_the_cluster_s_name_is_said(tmp_path: Path, text: str) -> None:
+    first = cluster(tmp_path / "a.yml", "node")
+    (tmp_path / "b.yml").write_text(text)
+    assert inventory_files([str(tmp_path)], "node") == [first, str(tmp_path / "b.yml")]
 
 
 def test_a_node_in_a_group_of_a_group_or_one_of_several(tmp_path: Path) -> None:

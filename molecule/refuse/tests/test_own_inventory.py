@@ -36,8 +36,9 @@ def test_a_node_in_two_files(refusal: Refusal, our: Path) -> None:
     for name in ("hydra", "other"):
         other.write_text(text.replace("hydra:", f"{name}:").replace("cluster_name: hydra", f"cluster_name: {name}"))
         assert refusal("-i", str(our), "-l", "hydra") == (
-            f"{NODE} is in {PROJECT}/inventory/hydra.yml and in {our}/hydra.yml and in {other}, and a run for one of "
-            "the clusters would be with the settings of another. Leave it in one of these files."
+            f"{NODE} is in {PROJECT}/inventory/hydra.yml and in {our}/hydra.yml and in {other}, and Ansible would mix "
+            "what they say of it. Leave it in one of these files; a group of your own can have the cluster among its "
+            "children."
         )
 
 
