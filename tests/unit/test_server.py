@@ -97,3 +97,45 @@ def test_of_two_servers_the_one_that_has_the_lock_counts(monkeypatch: pytest.Mon
     asked = {"root": "", "writes": False, "hash": False, "server": False, "find": False, "patience": 1}
     facts = look.look(FOLDER, {**asked, "keeper": {"kind": "screen", "name": "jupyter"}})
     assert facts["server"]["pid"] == (3 if lock == "hydra boot 3 1" else 2)
+
+
+@pytest.mark.parametrize(
+    ("said", "log", "expected"),
+    [
+        (
+            ["begun", "Not started: Jupyter has ended by itself, and its log says why."],
+            ["[I ServerApp] begins", "[C ServerApp] No such directory: /gone", "[C ServerApp] more"],
+            [
+                "Not started: Jupyter has ended by itself, and its log says why.",
+                "[C ServerApp] No such directory: /gone",
+            ],
+        ),
+        (["begun", "Not started: no Python."], ["[C ServerApp] other"], ["Not started: no Python."]),
+        (
+            ["begun"],
+            ["[I ServerApp] begins", "ValueError: why"],
+            [
+                "The server ended before it answered: ValueError: why",
+                "The end of its log:",
+                "[I ServerApp] begins",
+                "ValueError: why",
+            ],
+        ),
+    ],
+    ids=["Jupyter ended", "the launcher ended", "the server ended"],
+)
+def test_a_start_that_has_ended_says_the_first_error_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, said: list[str], log: list[str], expected: list[str]
+) -> None:
+    start = Start(FOLDER, KEEPERS["screen"]("screen", "jupyter", [], 1), ("socket", FOLDER.socket), 1, 1)
+    monkeypatch.setattr(start, "said", lambda: said)
+    monkeypatch.setattr(start, "log", lambda: log)
+    assert start.explain() == expected
+
+
+@pytest.mark.parametrize(("kind", "session"), [("screen", "12.jupyter"), ("tmux", "12,0")])
+def test_a_keeper_shows_the_session_that_is_meant(kind: str, session: str) -> None:
+    keeper = KEEPERS[kind](kind, "jupyter", [], 1)
+    shown = {"screen": "screen -r 12.jupyter", "tmux": "tmux attach -t jupyter"}
+    assert keeper.look(session) == shown[kind]
+    assert keeper.look() == shown[kind].replace("12.", "")
