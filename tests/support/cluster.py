@@ -40,11 +40,13 @@ class Laptop:
         self.ssh_config = TESTBED / (machine or account) / "ssh_config"
         self.folder = TESTBED / (machine or account) / "jupyter"
         self.authority = self.folder / "ca" / (f"{NODE}.crt" if machine else "ca.crt")
-        #: What another machine than that of the scenario's vars/me.yml has otherwise.
-        self.here = {"my_ssh_config": str(self.ssh_config), "my_folder": str(self.folder), "my_port": port}
-        self.here = self.here if machine else {}
         self.url = f"https://localhost:{port}"
         chosen = yaml.load((self.scenario / "vars" / "me.yml").read_text(), _PlainLoader)
+        #: What another machine than that of the scenario's vars/me.yml has otherwise; and of that one its paths, which
+        #: each task would work out anew.
+        paths = {"my_ssh_config": str(self.ssh_config), "my_folder": str(self.folder)}
+        own = {name: path for name, path in paths.items() if name in chosen}
+        self.here: dict[str, Any] = {**paths, "my_port": port} if machine else own
         self.password = chosen.get("my_password") or chosen["jupyter_config_password"]
         self.node_folder = f"/home/{account}/.jupyter-cluster/hydra08i"
 
