@@ -416,32 +416,56 @@ def ssh_jumps(hops: Sequence[Mapping[str, Any]], *, own: Mapping[str, Mapping[st
     ]
 
 
+def ssh_local_port(written: str, alias: str) -> str:
+    """Say where a tunnel begins that is written already.
+
+    Args:
+        written: an ssh_config of ours.
+        alias: the tunnel's name.
+
+    Returns:
+        The port on this machine, or an empty string.
+    """
+    found = re.search(rf"(?s)\nHost {re.escape(alias)}\n.*?LocalForward 127[.]0[.]0[.]1:([0-9]+)", written)
+    return found[1] if found else ""
+
+
 def ssh_tunnel(
-    effective: Mapping[str, str],
+    now: Mapping[str, Mapping[str, str]],
     *,
+    endpoint: Mapping[str, str],
+    hops: Sequence[Mapping[str, Any]],
+    host_keys: Mapping[str, Sequence[str]],
     alias: str,
-    end: str,
     url: str,
     listen: Sequence[str],
     port: int,
-    address: str,
-    host_keys: Mapping[str, Sequence[str]],
-) -> str:
-    """Say in ssh_config's words what the tunnel is.
+    written: str,
+    close: Sequence[str],
+) -> dict[str, Any]:
+    """Say what the tunnel is, in ssh_config's words, and what opens it.
 
     Args:
-        effective: what ``ssh -G`` says of the host where the tunnel leaves ssh.
+        now: what ``ssh -G`` says of the node and of the hosts on the way there, by name.
+        endpoint: where it leads: ``host``, ``kind`` (socket, loopback or network) and ``address``.
+        hops: the hosts on the way, in their order, as ``ssh_hops`` has them.
+        host_keys: as ``ssh_way_in`` has them.
         alias: the tunnel's name, for ``ssh -N``.
-        end: the host where it leaves ssh.
         url: what is at its other end.
         listen: the addresses on this machine where it begins.
         port: the port there.
-        address: where it leads, the path of a socket or HOST:PORT.
-        host_keys: as ``ssh_way_in`` has them.
+        written: what our ssh_config has in it.
+        close: the command that closes a tunnel which is written there.
 
     Returns:
-        One block.
+        ``block``, the text; ``is_written``, whether that is in the ssh_config; ``open``, a list of commands, of which
+        the first closes a tunnel from the same port to another endpoint, where one is written; and ``cancel``, the
+        command that closes what they open.
     """
+    # It leaves ssh at the server's host, or, as in the tutorial, at the gateway in front of it.
+    way = [endpoint["host"], *(hop["host"] for hop in hops)]
+    end = way[-1] if endpoint["kind"] == "network" else way[0]
+    effective = now[end]
     proxy = (
         [f"ProxyJump {effective['proxyjump']}"]
         if effective["proxyjump"]
@@ -449,7 +473,8 @@ def ssh_tunnel(
         if effective["proxycommand"]
         else []
     )
-    return f"# ssh -N {alias}, then {url}\n" + _block(
+    forwards = [(f"{begin}:{port}", endpoint["address"]) for begin in listen]
+    block = f"# ssh -N {alias}, then {url}\n" + _block(
         alias,
         [
             f"HostName {end}",
@@ -462,7 +487,7 @@ def ssh_tunnel(
             *_host_key(end, host_keys),
             "# Makes ssh read the blocks of the real name too, for all the rest.",
             "CanonicalizeHostname yes",
-            *(f"LocalForward {begin}:{port} {address}" for begin in listen),
+            *(f"LocalForward {begin} {address}" for begin, address in forwards),
             "ExitOnForwardFailure yes",
             "# A `Host *` may have these otherwise, and then nothing would be forwarded, ssh would give up, or run a",
             "# command.",
@@ -471,6 +496,18 @@ def ssh_tunnel(
             "RemoteCommand none",
         ],
     )
+    # By the connection's socket alone: with the user's ssh_config, ssh would ask for their forwardings, too.
+    control = ["ssh", "-F", "none", "-S", effective["controlpath"], "-O"]
+    arguments = [word for begin, address in forwards for word in ("-L", f"{begin}:{address}")]
+    is_written = block in written
+    # It would keep the local port.
+    moved = not is_written and ssh_local_port(written, alias) == str(port)
+    return {
+        "block": block,
+        "is_written": is_written,
+        "open": [*([list(close)] if moved else []), [*control, "forward", *arguments, end]],
+        "cancel": [*control, "cancel", *arguments, end],
+    }
 
 
 class FilterModule:
@@ -483,6 +520,7 @@ class FilterModule:
             "ssh_failure": ssh_failure,
             "ssh_hops": ssh_hops,
             "ssh_jumps": ssh_jumps,
+            "ssh_local_port": ssh_local_port,
             "ssh_tunnel": ssh_tunnel,
             "ssh_way_in": ssh_way_in,
         }

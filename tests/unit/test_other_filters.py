@@ -21,7 +21,7 @@ from missing_libraries import missing_libraries
 from misspelled import misspelled
 from patience import seconds
 from shell_aliases import shell_aliases
-from ssh import port_holder, ssh_failure, ssh_hops, ssh_jumps, ssh_tunnel, ssh_way_in
+from ssh import port_holder, ssh_failure, ssh_hops, ssh_jumps, ssh_local_port, ssh_tunnel, ssh_way_in
 from ssh_look import UNSAID, _own, options_in
 from status import _COLUMNS, status_of, status_table
 from variables import PROJECT
@@ -207,12 +207,17 @@ class Laptop:
 
     def with_tunnel(self, **changed: Any) -> Laptop:
         """And the tunnel's."""
-        given = {
-            "alias": "jupyter-hydra", "end": "node", "url": "https://localhost:9876", "listen": ["127.0.0.1", "[::1]"],
-            "port": 9876, "address": "/home/jane/run/jupyter.sock", "host_keys": {}, **changed,
-        }  # fmt: skip
-        self.ours += ssh_tunnel(self.ssh(given["end"]), **given)
+        self.ours += self.tunnel(**changed)["block"]
         return self
+
+    def tunnel(self, **changed: Any) -> dict[str, Any]:
+        """As the filter says it."""
+        given = {
+            "endpoint": {"host": "node", "kind": "socket", "address": SOCKET}, "hops": [{"host": "gate"}],
+            "alias": "jupyter-hydra", "url": "https://localhost:9876", "listen": ["127.0.0.1", "[::1]"],
+            "port": 9876, "host_keys": {}, "written": "", "close": ["ssh", "-O", "cancel"], **changed,
+        }  # fmt: skip
+        return ssh_tunnel({host: self.ssh(host) for host in ("node", "gate")}, **given)
 
 
 SOCKET = "/home/jane/run/jupyter.sock"
@@ -466,12 +471,12 @@ TUNNEL_ALONE = {
         ("", {"listen": ["127.0.0.1"]}, {"localforward": [f"[127.0.0.1]:9876 {SOCKET}"]}),
         (
             "",
-            {"address": "127.0.0.1:8888", "port": 9999},
+            {"endpoint": {"host": "node", "kind": "loopback", "address": "127.0.0.1:8888"}, "port": 9999},
             {"localforward": ["[127.0.0.1]:9999 [127.0.0.1]:8888", "[::1]:9999 [127.0.0.1]:8888"]},
         ),
         (
             "",
-            {"end": "gate", "address": "node:8888", "listen": ["127.0.0.1"]},
+            {"endpoint": {"host": "node", "kind": "network", "address": "node:8888"}, "listen": ["127.0.0.1"]},
             {
                 "hostname": "gate", "proxyjump": "", "controlpath": "/ours/jane@gate:22",
                 "localforward": ["[127.0.0.1]:9876 [node]:8888"],
@@ -499,6 +504,35 @@ def test_the_tunnel_s_block_says_how_it_is_used(tmp_path: Path) -> None:
     # One block, whose end is the end of its lines.
     assert len(re.findall(r"^\S", text, re.MULTILINE)) == 2
     assert text.endswith("\n")
+
+
+CONTROL = ["ssh", "-F", "none", "-S", "/ours/jane@node:22", "-O"]
+FORWARD = ["-L", f"127.0.0.1:9876:{SOCKET}", "-L", f"[::1]:9876:{SOCKET}", "node"]
+
+
+def test_the_tunnel_is_opened_through_the_connection_s_socket_alone(tmp_path: Path) -> None:
+    laptop = Laptop(tmp_path, "").with_way_in()
+    tunnel = laptop.tunnel()
+    assert (tunnel["is_written"], tunnel["open"]) == (False, [[*CONTROL, "forward", *FORWARD]])
+    assert tunnel["cancel"] == [*CONTROL, "cancel", *FORWARD]
+    # In front of a node whose network sees the server, it ends at the last of the hosts on the way, or at the node.
+    network = {"host": "node", "kind": "network", "address": "node:8888"}
+    assert laptop.tunnel(endpoint=network)["open"][0][-1] == "gate"
+    assert laptop.tunnel(endpoint=network, hops=[])["open"][0][-1] == "node"
+
+
+def test_a_tunnel_from_the_same_port_to_another_endpoint_is_closed_first(tmp_path: Path) -> None:
+    laptop = Laptop(tmp_path, "").with_way_in()
+    other = {"host": "node", "kind": "loopback", "address": "127.0.0.1:8888"}
+    written = f"# Some.\n{laptop.tunnel(endpoint=other)['block']}"
+    assert ssh_local_port(written, "jupyter-hydra") == "9876"
+    assert [ssh_local_port(text, "jupyter-hydra") for text in ("", written.replace("-hydra", "-hydra2"))] == ["", ""]
+    opened = [*CONTROL, "forward", *FORWARD]
+    assert laptop.tunnel(written=written)["open"] == [["ssh", "-O", "cancel"], opened]
+    # From another port, that one is closed once this is open.
+    assert laptop.tunnel(written=written.replace("9876", "9877"))["open"] == [opened]
+    again = laptop.tunnel(written=f"# Some.\n{laptop.tunnel()['block']}")
+    assert (again["is_written"], again["open"]) == (True, [opened])
 
 
 @pytest.mark.parametrize(
@@ -532,7 +566,7 @@ def test_missing_libraries() -> None:
     assert missing_libraries({}) == []
 
 
-FACTS = {
+FACTS: dict[str, Any] = {
     "server": {
         "pid": "4711",
         "started": 1_790_000_000,
@@ -548,7 +582,8 @@ FACTS = {
             "memory": 300 * 2**20,
             "cpu": 7,
         },
-    }
+    },
+    "left_kernels": [],
 }
 
 
@@ -559,9 +594,10 @@ def test_status_of_a_running_server() -> None:
 
 
 def test_status_of_one_that_does_not_answer() -> None:
-    silent = {"server": {**FACTS["server"], "answer": {"error": "TimeoutError: timed out"}}}
+    silent = {**FACTS, "server": {**FACTS["server"], "answer": {"error": "TimeoutError: timed out"}}}
     assert status_of(silent)["problem"] == "it does not answer: TimeoutError: timed out"
-    assert status_of({"server": {}}) == {"running": False}
+    assert status_of({"server": {}, "left_kernels": []}) == {"running": False}
+    assert status_of({"server": {}, "left_kernels": [7]}) == {"running": False, "left_kernels": [7]}
 
 
 def test_status_table() -> None:
@@ -570,6 +606,7 @@ def test_status_table() -> None:
             {"cluster": "hydra", "node": "h", "tunnel": True, "certificate": "2027-01-01", **status_of(FACTS)},
             {"cluster": "viper", "node": "viper-i.mpcdf.mpg.de", "running": False},
             {"cluster": "cobra", "node": "c", "problem": "No login (a VPN?): ssh h (ssh: Denied (publickey).)"},
+            {"cluster": "raven", "node": "r", "running": False, "left_kernels": [7, 8]},
         ],
         now="2026-09-21T16:00:00Z",
     ).splitlines()
@@ -578,6 +615,7 @@ def test_status_table() -> None:
     assert lines[1].split()[-9:] == ["ago", "300", "MiB", "7", "%", "socket", "open", "2027-01-01", "2.21.0"]
     assert lines[2] == "viper    viper-i.mpcdf.mpg.de  none runs"
     assert lines[3] == "cobra    c                     No login: ssh h"
+    assert lines[4] == "raven    r                     none runs; one was killed, and left process 7, 8"
     assert lines[1].index("since") == lines[2].index("none")
 
 
