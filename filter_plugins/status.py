@@ -42,14 +42,17 @@ def status_of(facts: dict[str, Any]) -> dict[str, Any]:
     Returns:
         ``running``; and, of a running server, ``pid``, ``endpoint`` (its kind), ``started`` (ISO 8601, UTC),
         ``kernels`` (a list of ``name``, ``state`` and ``last_activity``), ``last_activity``, ``memory`` (bytes),
-        ``cpu`` (percent of one core), ``version`` (of jupyter_server), or ``problem``, where it does not answer.
+        ``cpu`` (percent of one core), ``version`` (of jupyter_server), or ``problem``, where it does not answer; and
+        ``left_kernels`` (a list of process numbers) where a server that was killed has left some.
     """
     server = facts["server"]
+    left = {"left_kernels": facts["left_kernels"]} if facts["left_kernels"] else {}
     if "pid" not in server:
-        return {"running": False}
+        return {"running": False, **left}
     answer = dict(server.get("answer", {}))
     status = {
         "running": True,
+        **left,
         "pid": server["pid"],
         "endpoint": server["endpoint"]["kind"],
         "started": datetime.fromtimestamp(server["started"], UTC).isoformat(),
@@ -68,7 +71,12 @@ def _row(host: dict[str, Any], now: datetime) -> list[str]:
     if "problem" in host and not host.get("running"):
         return [host["cluster"], host["node"], _in_short(host["problem"])]
     if not host["running"]:
-        return [host["cluster"], host["node"], "none runs"]
+        left = ", ".join(map(str, host.get("left_kernels", [])))
+        return [
+            host["cluster"],
+            host["node"],
+            f"none runs; one was killed, and left process {left}" if left else "none runs",
+        ]
     since = f"since {_time(host['started']).astimezone().strftime('%b %d %H:%M')}"
     tunnel, until = "open" if host["tunnel"] else "closed", host["certificate"] or "none"
     if "problem" in host:

@@ -107,6 +107,18 @@ class Browser:
                 if kind == "status" and said["execution_state"] == "idle":
                     return printed
 
+    def debug(self, kernel: str, command: str) -> dict[str, Any]:
+        """Send the kernel's debugger a request, as JupyterLab does; return what is answered."""
+        sent = uuid.uuid4().hex
+        header = {"msg_id": sent, "msg_type": "debug_request", "session": sent, "username": "", "version": "5.3"}
+        asked = {"type": "request", "seq": 1, "command": command, "arguments": {"clientID": "it", "adapterID": ""}}
+        with self.channel(kernel) as channel:
+            channel.send_binary(_message("control", header, {}, {}, asked))
+            while True:
+                kind, parent, said = _read(channel.recv())
+                if (kind, parent.get("msg_id")) == ("debug_reply", sent):
+                    return said
+
 
 def _message(channel: str, *parts: dict[str, Any]) -> bytes:
     """Write header, parent header, metadata and content of a message."""

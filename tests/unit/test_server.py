@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from node import ask, look, processes
+from node import ask, look, processes, programs
 from node.folder import Failure, Folder
 from node.keepers import KEEPERS
 from node.start import Start
@@ -110,6 +111,19 @@ def test_of_two_servers_the_one_that_has_the_lock_counts(monkeypatch: pytest.Mon
                 "[C ServerApp] No such directory: /gone",
             ],
         ),
+        (
+            ["begun", "Not started: Jupyter does not listen where it shall, and its log says why."],
+            [
+                "[E ServerApp] Exception in callback functools.partial(<bound method _bind_http_server>)",
+                "    Traceback (most recent call last):",
+                '        raise OSError(95, "no")',
+                "    OSError: [Errno 95] Operation not supported",
+            ],
+            [
+                "Not started: Jupyter does not listen where it shall, and its log says why.",
+                "OSError: [Errno 95] Operation not supported",
+            ],
+        ),
         (["begun", "Not started: no Python."], ["[C ServerApp] other"], ["Not started: no Python."]),
         (
             ["begun"],
@@ -122,7 +136,7 @@ def test_of_two_servers_the_one_that_has_the_lock_counts(monkeypatch: pytest.Mon
             ],
         ),
     ],
-    ids=["Jupyter ended", "the launcher ended", "the server ended"],
+    ids=["Jupyter ended", "Jupyter does not listen", "the launcher ended", "the server ended"],
 )
 def test_a_start_that_has_ended_says_the_first_error_of_its_own(
     monkeypatch: pytest.MonkeyPatch, said: list[str], log: list[str], expected: list[str]
@@ -131,6 +145,58 @@ def test_a_start_that_has_ended_says_the_first_error_of_its_own(
     monkeypatch.setattr(start, "said", lambda: said)
     monkeypatch.setattr(start, "log", lambda: log)
     assert start.explain() == expected
+
+
+def test_a_program_gets_the_libraries_of_modules_only_where_it_needs_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's loader, which has not found a library, ends by 127."""
+    program = tmp_path / "program"
+    program.write_text('#!/bin/sh\ncat\n[ -n "$LD_LIBRARY_PATH" ] || exit $1\necho $LD_LIBRARY_PATH\n')
+    program.chmod(0o700)
+    monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
+
+    def run(status: int) -> tuple[int, bytes]:
+        done = programs.run([str(program), str(status)], input=b"in\n", capture_output=True, timeout=10)
+        return done.returncode, done.stdout
+
+    assert run(127) == (127, b"in\n")
+    monkeypatch.setattr(programs, "LIBRARY_PATH", ["/of/a/module"])
+    assert run(127) == (0, b"in\n/of/a/module\n")
+    assert run(1) == (1, b"in\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "parent", "left"),
+    [
+        (["deno", "--conn", "/tmp/place/kernel-1.json"], 1, [7]),
+        (["R", "--args", "file=/tmp/place/kernel-1.json"], 1, [7]),
+        # Of a server that runs; in somebody's own place; what a kernel has started; an editor.
+        (["deno", "--conn", "/tmp/place/kernel-1.json"], 2, []),
+        (["deno", "--conn", "/run/user/1/jupyter/kernel-1.json"], 1, []),
+        (["deno", "--conn", "/tmp/place/kernel-1.json"], 8, [8]),
+        (["less", "/tmp/place/.jupyter-cluster"], 1, []),
+    ],
+)
+def test_a_kernel_is_left_where_its_server_was_killed(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], parent: int, left: list[int]
+) -> None:
+    kernel = server(7, parent)
+    kernel.words = words
+    there = {2: server(2), 7: kernel}
+    if parent == 8:
+        there[8] = server(8, 1)
+        there[8].words = words
+    monkeypatch.setattr(processes, "processes", lambda: there)
+    assert processes.left_kernels(FOLDER, ["/tmp/place", "/var/tmp/place"], 0) == left
+
+
+def test_a_kernel_that_ends_by_itself_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = server(7)
+    kernel.words = ["python", "/tmp/place/kernel-1.json"]
+    seen = iter([{7: kernel}, {7: kernel}, {}])
+    monkeypatch.setattr(processes, "processes", lambda: next(seen))
+    assert processes.left_kernels(FOLDER, ["/tmp/place"], 5) == []
 
 
 @pytest.mark.parametrize(("kind", "session"), [("screen", "12.jupyter"), ("tmux", "12,0")])

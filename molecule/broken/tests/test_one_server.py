@@ -211,6 +211,58 @@ def test_stop_and_remove_work_without_any_python(laptop: Laptop, running: str) -
     assert laptop.playbook("site.yml").returncode == 0
 
 
+#: IPython's kernel, which does not look whether its server is there, as those of other languages.
+STAYS = {
+    "argv": ["env", "-u", "JPY_PARENT_PID", "/opt/anaconda3/bin/python3", "-m", "ipykernel", "-f", "{connection_file}"],
+    "display_name": "Stays",
+}
+
+
+def test_kernels_that_a_killed_server_has_left_are_named_and_spared(laptop: Laptop, running: str) -> None:
+    folder = ".local/share/jupyter/kernels/stays"
+    laptop.ssh(f"mkdir -p {folder} && echo '{json.dumps(STAYS)}' >{folder}/kernel.json")
+    try:
+        browser = laptop.browser()
+        assert browser.login(laptop.password)
+        kernel = browser.api("kernels", {"name": "stays"}, "POST")["id"]
+        left = browser.run(kernel, "import os; print(os.getpid())").strip()
+        laptop.ssh(f"kill -9 {running}; while test -e /proc/{running}; do sleep 0.1; done")
+        shown = laptop.playbook("playbooks/status.yml", errors=subprocess.DEVNULL, status_format="json").stdout
+        assert [(one["running"], one["left_kernels"]) for one in json.loads(shown)] == [(False, [int(left)])]
+        # A start leaves them alone, and an end names them.
+        assert laptop.playbook("site.yml").returncode == 0
+        for verb in ("stop", "remove"):
+            refused = laptop.playbook(f"playbooks/{verb}.yml")
+            assert refused.returncode != 0
+            assert f"these kernels of it go on: process {left}." in " ".join(refused.stdout.split())
+            assert len(laptop.servers()) == 1
+        assert laptop.playbook("playbooks/restart.yml").returncode == 0
+        laptop.ssh(f"test -e /proc/{left}")
+        ended = laptop.playbook("playbooks/stop.yml", my_end_kernels=True)
+        assert ended.returncode == 0, ended.stdout
+        assert laptop.ssh(f"test -e /proc/{left} || echo gone") == "gone\n"
+        assert laptop.servers() == []
+    finally:
+        laptop.ssh(f"rm -r {folder}; pkill -u $(id -u) -9 -f [i]pykernel || true")
+
+
+def test_a_session_that_stays_is_said_to(laptop: Laptop, stopped: None) -> None:
+    """With a window that screen keeps when its program has ended."""
+    laptop.ssh("echo 'zombie kr' >.screenrc")
+    try:
+        assert laptop.playbook("site.yml").returncode == 0
+        stays = re.compile(r"The screen session on hydra08i\S* stays, since something of yours is in it: screen -r \d+")
+        for verb in ("stop", "remove"):
+            done = laptop.playbook(f"playbooks/{verb}.yml")
+            assert done.returncode == 0, done.stdout
+            assert stays.search(" ".join(done.stdout.split())), done.stdout
+    finally:
+        # After `remove`, ssh does not know the way there.
+        quit = "for name in $(screen -ls | grep -o '[0-9]*[.]jupyter'); do screen -S $name -X quit; done"
+        node_root(f'su - {laptop.account} -c "rm .screenrc; {quit.replace("$", chr(92) + "$")}"')
+    assert laptop.playbook("site.yml").returncode == 0
+
+
 def test_a_start_by_other_files_than_the_inventory_s_is_refused(laptop: Laptop, stopped: None) -> None:
     """Without the way to wait for an endpoint that the launcher does not have."""
     refused = laptop.playbook("playbooks/connect.yml", my_browser=False, my_start=True, cluster_endpoint="loopback")
@@ -246,6 +298,31 @@ def test_a_slow_start_is_left_to_start_and_stop_ends_it(laptop: Laptop, stopped:
         assert laptop.playbook("playbooks/stop.yml", my_end_kernels=True).returncode == 0
     assert laptop.servers() == []
     assert "launch" not in node_root(f"ps -o args= -u {laptop.account} || true")
+
+
+#: A file system without sockets, as the server sees it.
+NO_SOCKETS = """\
+import socket
+def bind(*_):
+    raise OSError(95, 'Operation not supported')
+socket.socket.bind = bind
+"""
+
+
+def test_a_server_that_cannot_listen_says_why_and_ends(laptop: Laptop, stopped: None) -> None:
+    laptop.ssh(f'mkdir -p .jupyter; printf %s "{NO_SOCKETS}" >.jupyter/jupyter_config.py')
+    begun = time.monotonic()
+    try:
+        refused = laptop.playbook("site.yml")
+    finally:
+        laptop.ssh("rm .jupyter/jupyter_config.py")
+    assert refused.returncode != 0
+    # Long before the start may take no longer.
+    assert time.monotonic() - begun < seconds(40)
+    said = " ".join(refused.stdout.split())
+    assert "Jupyter does not listen where it shall, and its log says why." in said
+    assert "OSError: [Errno 95] Operation not supported" in said
+    assert laptop.servers() == []
 
 
 def test_a_failed_start_shows_its_own_first_error_and_no_token(laptop: Laptop, stopped: None) -> None:

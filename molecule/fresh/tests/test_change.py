@@ -61,7 +61,11 @@ def test_a_session_that_is_not_ours_is_left_alone_and_named(laptop: Laptop) -> N
             f"with `screen -r {session}`, save what you need, and end it (a Jupyter as in the tutorial ends by Ctrl-C, "
             "twice); then run this again."
         ) in " ".join(refused.stdout.split())
+        assert "changed=0" in refused.stdout
         assert session in laptop.sessions()
+        looked = laptop.playbook("playbooks/doctor.yml")
+        assert looked.returncode != 0
+        assert f"There is a screen session {session}" in " ".join(looked.stdout.split())
     finally:
         laptop.ssh(f"screen -S {session} -X quit")
 

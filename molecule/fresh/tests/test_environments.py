@@ -110,22 +110,28 @@ def test_lines_that_lead_there_count_in_probe_and_launcher(laptop: Laptop, stopp
     assert laptop.playbook("site.yml", my_restart=True).returncode == 0
 
 
-#: Debian's own Python, which looks for one of its libraries by another name.
+#: Debian's own Python and openssl, which look for one of their libraries by another name.
 NEEDY = """\
 set -e
 mkdir -p own/needy/bin own/needy/lib own/modules/needy
 sed 's/libexpat[.]so[.]1/libneedy.so.1/g' "$(readlink -f /usr/bin/python3)" >own/needy/bin/python3
 chmod +x own/needy/bin/python3
 cp "$(ldd /usr/bin/python3 | sed -n 's/.*libexpat.* => \\(.*\\) .*/\\1/p')" own/needy/lib/libneedy.so.1
+sed 's/libssl[.]so[.]3/libnsy.so.3/g' /usr/bin/openssl >own/needy/bin/openssl
+chmod +x own/needy/bin/openssl
+cp "$(ldd /usr/bin/openssl | sed -n 's/.*libssl.* => \\(.*\\) .*/\\1/p')" own/needy/lib/libnsy.so.3
 LD_LIBRARY_PATH=own/needy/lib own/needy/bin/python3 -m venv --without-pip own/env
 printf '#%%Module\\nprepend-path LD_LIBRARY_PATH %s\\n' ~/own/needy/lib >own/modules/needy/1
-printf 'prepend-path PATH %s\\n' ~/own/env/bin >>own/modules/needy/1
+printf 'prepend-path PATH %s\\n' ~/own/needy/bin ~/own/env/bin >>own/modules/needy/1
 """
 
 
 def test_a_python_that_needs_the_libraries_of_its_module(laptop: Laptop, stopped: None, places: None) -> None:
     laptop.ssh(f"{NEEDY} {BESIDE.format('own/env')} && {JUPYTER.format('own/env')}")
-    assert "libneedy.so.1: cannot open shared object" in laptop.ssh("own/env/bin/python -c 1 2>&1 || true")
+    for program in ("own/env/bin/python -c 1", "own/needy/bin/openssl version"):
+        assert ": cannot open shared object" in laptop.ssh(f"{program} 2>&1 || true")
+    # Else it would not be asked for a certificate.
+    laptop.ssh(f"rm -f {laptop.node_folder}/server.* {laptop.node_folder}/ca.crt")
     chosen: dict[str, Any] = {"cluster_module_paths": ["~/own/modules"], "cluster_modules": ["needy/1"]}
     started = laptop.playbook("site.yml", **chosen)
     assert started.returncode == 0, started.stdout

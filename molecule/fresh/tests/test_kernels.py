@@ -119,6 +119,44 @@ def test_messages_to_a_kernel_with_ports_are_signed_whatever_an_old_file_says(la
         laptop.end_server()
 
 
+def debuggers(laptop: Laptop) -> str:
+    """What the adapters of this account's debuggers are."""
+    return laptop.ssh("pgrep -u $(id -u) -fa [d]ebugpy/adapter || true")
+
+
+def test_a_notebook_s_debugger_opens_no_port_for_neighbours(laptop: Laptop, running: str) -> None:
+    """Whatever connection an old configuration names; what is no debugger's first message goes on."""
+    own = "c.ServerApp.kernel_websocket_connection_class = "
+    own += "'jupyter_server.services.kernels.connection.channels.ZMQChannelsWebsocketConnection'"
+    laptop.end_server()
+    laptop.ssh(f'mkdir -p .jupyter && echo "{own}" >.jupyter/jupyter_server_config.py')
+    try:
+        assert laptop.playbook("site.yml").returncode == 0
+        browser, kernel = begin(laptop)
+        assert browser.debug(kernel, "debugInfo")["body"]["isStarted"] is False
+        refused = browser.debug(kernel, "initialize")
+        assert refused["success"] is False
+        assert "my_debugger: true" in refused["message"]
+        assert debuggers(laptop) == ""
+        assert browser.run(kernel, "print(6 * 7)") == "42\n"
+        browser.api(f"kernels/{kernel}", method="DELETE")
+    finally:
+        laptop.ssh("rm .jupyter/jupyter_server_config.py")
+        laptop.end_server()
+
+
+def test_a_debugger_is_there_for_those_who_ask_for_it(laptop: Laptop, stopped: None) -> None:
+    told = laptop.playbook("site.yml", my_debugger=True)
+    assert "lets every account on" in " ".join(told.stdout.split())
+    try:
+        browser, kernel = begin(laptop)
+        assert browser.debug(kernel, "initialize")["success"] is True
+        assert "debugpy/adapter" in debuggers(laptop)
+        browser.api(f"kernels/{kernel}", method="DELETE")
+    finally:
+        laptop.end_server()
+
+
 def test_a_kernel_that_cannot_speak_ipc_gets_ports_by_its_name(laptop: Laptop, stopped: None) -> None:
     """A kernelspec of another name, whose kernel is IPython's: what counts is the name."""
     spec = {

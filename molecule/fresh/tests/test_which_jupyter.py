@@ -68,6 +68,31 @@ def test_a_folder_to_begin_in_that_is_not_there_is_refused(laptop: Laptop, runni
     assert laptop.servers() == [running]
 
 
+def test_a_start_by_connect_looks_at_what_it_needs_first(laptop: Laptop, stopped: None) -> None:
+    refused = laptop.playbook("playbooks/connect.yml", my_browser=False, my_start=True, my_directory="/nowhere")
+    assert refused.returncode != 0
+    assert 'my_directory is "/nowhere", and there is no such folder' in " ".join(refused.stdout.split())
+    assert laptop.servers() == []
+
+
+def test_a_jupyter_that_is_a_script_of_one_s_own_is_refused_with_what_to_name(laptop: Laptop, running: str) -> None:
+    laptop.ssh(
+        "mkdir -p own/script && printf '#!/bin/sh\\nexec /opt/anaconda3/bin/jupyter \"$@\"\\n' >own/script/jupyter"
+    )
+    laptop.ssh("chmod +x own/script/jupyter")
+    try:
+        refused = laptop.playbook("site.yml", cluster_modules=[], my_setup=["PATH=~/own/script:$PATH"])
+        assert refused.returncode != 0
+        said = " ".join(refused.stdout.split())
+        assert "own/script/jupyter on hydra08i.rzg.mpg.de does not say which Python it runs with" in said
+        assert "Name the environment that has Jupyter by my_environment" in said
+        assert "newer module" not in said
+        assert "pip install" not in said
+    finally:
+        laptop.ssh("rm -r own/script")
+    assert laptop.servers() == [running]
+
+
 def test_how_to_install_a_jupyter_works_where_the_system_s_python_takes_no_packages(laptop: Laptop) -> None:
     refused = " ".join(laptop.playbook("playbooks/doctor.yml", cluster_modules=[]).stdout.split())
     assert "pip install --user" not in refused

@@ -338,12 +338,20 @@ def require_privacy(server: Any) -> None:
         wrong.append("a token")
     if not server.http_server.ssl_options:
         wrong.append("https")
-    manager = importlib.import_module("jupyter_cluster_kernels").ClusterKernelManager
+    ours = importlib.import_module("jupyter_cluster_kernels")
     used = importlib.import_module("traitlets").import_item(server.kernel_manager.kernel_manager_class)
-    if not issubclass(used, manager):
+    if not issubclass(used, ours.ClusterKernelManager):
         wrong.append("how kernels talk")
+    if not issubclass(server.kernel_websocket_connection_class, ours.ClusterKernelConnection):
+        wrong.append("the debugger")
     if wrong:
         stop(f"your own configuration of Jupyter would change what keeps others out: {', '.join(wrong)}.")
+
+
+def require_listening() -> None:
+    """Require that somebody can reach the server: where it cannot listen, Jupyter says so in its log, and goes on."""
+    if not somebody_listens():
+        stop("Jupyter does not listen where it shall, and its log says why.")
 
 
 def clear_way() -> None:
@@ -394,6 +402,8 @@ def serve() -> None:
         if says(LOCK) != process(os.getpid()):
             stop("another start has taken the lock.")
         threading.Thread(target=keep_place, args=(place,), daemon=True).start()
+        # After Jupyter's own first step there, which is to listen.
+        server.io_loop.add_callback(require_listening)
         server.start()
 
 

@@ -13,6 +13,7 @@ import subprocess
 import time
 from typing import Any
 
+from node import programs
 from node.folder import CERTIFICATE, Failure, Folder, read
 
 #: How long openssl may take for what it does in a moment: on a node that is out of random numbers it waits.
@@ -34,9 +35,7 @@ LEFTOVER = re.compile(r"server\.(key|crt)\.next|tls\.[0-9A-Za-z]{6}|\.ansible_tm
 def openssl(program: str, *arguments: str, data: bytes = b"") -> bytes:
     """Run openssl; return what it prints."""
     try:
-        done = subprocess.run(
-            [program, *arguments], input=data, capture_output=True, timeout=OPENSSL_SECONDS, check=False
-        )
+        done = programs.run([program, *arguments], input=data, capture_output=True, timeout=OPENSSL_SECONDS)
     except subprocess.TimeoutExpired:
         raise Failure(f"openssl {arguments[0]} has not ended within {OPENSSL_SECONDS} s.") from None
     if done.returncode:

@@ -36,15 +36,18 @@ def place(server: Process | None) -> tuple[str, list[str]]:
 
     It is where those of a server that runs are, or a folder that is ours already, or else the first that can be made.
     """
-    name = f"jupyter-cluster-{os.getuid()}"
-    places = [os.path.join(above, name) for above in ABOVE]
-    ours = [path for path in places if _ours(path)]
+    ours = [path for path in places() if _ours(path)]
     used = used_by(server)
     # One that has only gone, its server makes again.
-    kept = used in places and not _foreign(used)
-    new = (path for path in places if not os.path.lexists(path) and _takes_folders(os.path.dirname(path)))
+    kept = used in places() and not _foreign(used)
+    new = (path for path in places() if not os.path.lexists(path) and _takes_folders(os.path.dirname(path)))
     fitting = [used] if kept else [path for path in ours if not full(path)]
     return next((path for path in (*fitting, *new)), ""), ours
+
+
+def places() -> list[str]:
+    """Return all that may be such a place of this user's."""
+    return [os.path.join(above, f"jupyter-cluster-{os.getuid()}") for above in ABOVE]
 
 
 def used_by(server: Process | None) -> str:

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+from node import programs
 from node.folder import Failure
 from node.processes import end
 
@@ -54,10 +55,10 @@ class Keeper(abc.ABC):
     def run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         """Run the keeper's program."""
         try:
-            return subprocess.run(
+            return programs.run(
                 [self.program, *arguments],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                timeout=10 * self.patience, check=False,
+                timeout=10 * self.patience,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise Failure(
@@ -154,9 +155,9 @@ def choose(data: dict[str, Any], kept: str) -> dict[str, Any]:
     `auto` is the one that keeps a server which runs, or else the first that is there.
     """
     kinds = ([kept] if kept else []) + list(KEEPERS) if data["kind"] == "auto" else [data["kind"]]
-    programs = {kind: shutil.which(kind) or "" for kind in kinds}
-    kind = next((kind for kind in kinds if programs[kind]), kinds[0])
-    found = {"kind": kind, "program": programs[kind], "name": data["name"]}
+    paths = {kind: shutil.which(kind) or "" for kind in kinds}
+    kind = next((kind for kind in kinds if paths[kind]), kinds[0])
+    found = {"kind": kind, "program": paths[kind], "name": data["name"]}
     return {**found, "look": keeper(found, [], 1).look()}
 
 

@@ -20,8 +20,10 @@ from node.ask import answer
 from node.find import jupyters
 from node.folder import Failure, Folder
 from node.keepers import choose, keeper, kept_by, sessions
-from node.processes import Process, endpoint, servers
+from node.processes import Process, endpoint, left_kernels, servers
 
+#: How long kernels without their server may take to end by themselves, in seconds.
+SPARED = 2.0
 PACKAGES = ("jupyter_server", "jupyterlab", "notebook")
 
 
@@ -53,6 +55,7 @@ def look(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
         "openssl": data["openssl"],
         "server": {**describe(running[0], folder), "kept_by": kept} if running else {},
         "left_folder": gone(running, folder),
+        "left_kernels": left_kernels(folder, disk.places(), SPARED),
         "jupyters": jupyters() if data["find"] else [],
     }
     if running and data["server"]:

@@ -25,6 +25,7 @@ from node.ask import answer
 from node.certificate import place, request, tidy
 from node.folder import Failure, Folder
 from node.look import look
+from node.programs import LIBRARY_PATH
 from node.start import start
 from node.stop import stop
 
@@ -47,9 +48,9 @@ COMMANDS: dict[str, Command] = {
 
 def run(sent: dict[str, Any]) -> None:
     """Do what was asked, in the folder that was named, and print what came of it."""
-    # For this Python alone: what it starts has a login shell of its own, or is a program of the system's.
+    # For this Python, and programs of a module: what is started has a login shell of its own.
     if sent.get("library_path"):
-        os.environ.pop("LD_LIBRARY_PATH", None)
+        LIBRARY_PATH.append(os.environ.pop("LD_LIBRARY_PATH", ""))
     folder = Folder(sent["folder"])
     try:
         print(json.dumps(COMMANDS[sent["command"]](folder, sent["data"])))

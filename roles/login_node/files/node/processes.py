@@ -77,6 +77,26 @@ def family(pids: set[int], everybody: dict[int, Process]) -> dict[int, Process]:
         pids = pids | more
 
 
+def left_kernels(folder: Folder, places: list[str], seconds: float) -> list[int]:
+    """Return the kernels, with their sockets in one of these places, of a server that was killed.
+
+    IPython's end by themselves within a second or two: so long they are waited for.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        everybody = processes()
+        kept = family({pid for pid, one in everybody.items() if one.config(folder)}, everybody)
+        found = {
+            pid for pid, one in everybody.items()
+            if pid not in kept and any(f"{place}/kernel-" in word for place in places for word in one.words)
+        }  # fmt: skip
+        # What a kernel has started may look like it.
+        left = sorted(pid for pid in found if everybody[pid].parent not in found)
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(0.1)
+
+
 def endpoint(server: Process, folder: Folder) -> Endpoint:
     """Return where a server listens."""
     path, port = server.option("sock"), server.option("port")

@@ -1,17 +1,25 @@
-"""End the server, and see that it has ended."""
+"""End the server, and see that it has ended; where that is asked for, also kernels that another one has left."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import time
 from typing import Any
 
+from node.disk import places
 from node.folder import Failure, Folder
 from node.keepers import keeper
-from node.processes import family, processes, servers
+from node.look import alive
+from node.processes import end, family, left_kernels, processes, servers
 
 
 def stop(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
-    """End the servers and what is about to become one; their kernels end with them."""
+    """End the servers and what is about to become one; their kernels end with them.
+
+    `sessions` are those of ours that stay, since something else of the user's is in them.
+    """
     seconds, patience = float(data["seconds"]), float(data["patience"])
     ending = [one.pid for one in servers(folder)]
     before = family(set(ending), processes())
@@ -23,10 +31,34 @@ def stop(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     kernels = {one.pid for one in before.values() if any("/kernel-" in word for word in one.words)}
     deadline = time.monotonic() + 5 * patience
     while True:
-        alive = sorted(kernels & set(processes()))
-        if not alive:
-            return {}
+        there = sorted(kernels & set(processes()))
+        if not there:
+            break
         if time.monotonic() > deadline:
-            names = ", ".join(map(str, alive))
+            names = ", ".join(map(str, there))
             raise Failure(f"The server has ended, and these kernels of it have not: process {names}.")
+        time.sleep(0.1)
+
+    if data["left"]:
+        _end_left(left_kernels(folder, places(), 0), patience)
+    return {"sessions": _sessions(folder, data["keeper"], patience)}
+
+
+def _end_left(kernels: list[int], patience: float) -> None:
+    left = end(kernels, 5 * patience)
+    # As Jupyter itself does with kernels that do not end when they are asked.
+    for pid in left:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+    if stay := end(left, 5 * patience):
+        raise Failure(f"These kernels of a server that was killed have not ended: process {', '.join(map(str, stay))}.")
+
+
+def _sessions(folder: Folder, by: dict[str, Any], patience: float) -> list[str]:
+    """Return the sessions of ours that are there still, a moment after what ran in them has ended."""
+    deadline = time.monotonic() + 1
+    while True:
+        stay = [name for name in alive(by, patience) if name in folder.lines("run/session")]
+        if not stay or time.monotonic() > deadline:
+            return stay
         time.sleep(0.1)
