@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from node import ask, look, processes, programs
+from node import ask, look, ports, processes, programs
 from node.folder import Failure, Folder
 from node.keepers import KEEPERS
 from node.start import Start
@@ -95,7 +95,16 @@ def test_of_two_servers_the_one_that_has_the_lock_counts(monkeypatch: pytest.Mon
     monkeypatch.setattr(look, "servers", lambda folder: [server(2), server(3)])
     monkeypatch.setattr(look, "describe", lambda one, folder: {"pid": one.pid})
     monkeypatch.setattr(Folder, "record", lambda self, name: lock if name == "lock" else "")
-    asked = {"root": "", "writes": False, "hash": False, "server": False, "find": False, "patience": 1}
+    asked = {
+        "root": "",
+        "writes": False,
+        "hash": False,
+        "server": False,
+        "find": False,
+        "patience": 1,
+        "port": 9876,
+        "port_free": True,
+    }
     facts = look.look(FOLDER, {**asked, "keeper": {"kind": "screen", "name": "jupyter"}})
     assert facts["server"]["pid"] == (3 if lock == "hydra boot 3 1" else 2)
 
@@ -197,6 +206,49 @@ def test_a_kernel_that_ends_by_itself_is_waited_for(monkeypatch: pytest.MonkeyPa
     seen = iter([{7: kernel}, {7: kernel}, {}])
     monkeypatch.setattr(processes, "processes", lambda: next(seen))
     assert processes.left_kernels(FOLDER, ["/tmp/place"], 5) == []
+
+
+LAUNCH = """\
+exec python serve.py \\
+  --ServerApp.sock='' \\
+  --ServerApp.port=9950 \\
+  <&3
+"""
+
+
+@pytest.mark.parametrize(
+    ("launch", "told", "running", "taken", "chosen"),
+    [
+        ("", {}, 0, [], 9876 + 7),
+        ("", {}, 0, [9883, 9884], 9885),
+        # Where one runs, or the last one was, unless somebody has that by now.
+        ("", {}, 9999, [9999], 9999),
+        (LAUNCH, {}, 0, [], 9950),
+        (LAUNCH, {}, 0, [9950], 9883),
+        (LAUNCH.replace("''", "/a"), {}, 0, [], 9883),
+        # The one that was asked for, and no other.
+        (LAUNCH, {"port_free": False}, 9999, [9876], 9876),
+        # There is none beyond the last.
+        ("", {"port": 65535}, 0, [], 64535 + 7),
+        ("", {}, 0, range(1024, 65536), 9876),
+    ],
+)
+def test_a_port_is_chosen_that_nobody_else_has(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    launch: str,
+    told: dict[str, Any],
+    running: int,
+    taken: Any,
+    chosen: int,
+) -> None:
+    (tmp_path / "launch").write_text(launch)
+    monkeypatch.setattr("os.getuid", lambda: 2007)
+    rows = [["0:", f"0100007F:{port:04X}", "00000000:0000", "0A"] for port in taken]
+    # A connection, whose port nobody holds.
+    rows.append(["1:", "0100007F:269B", "0100007F:1234", "01"])
+    monkeypatch.setattr(ports, "connections", lambda: rows)
+    assert ports.choose(Folder(str(tmp_path)), {"port": 9876, "port_free": True, **told}, running) == chosen
 
 
 @pytest.mark.parametrize(("kind", "session"), [("screen", "12.jupyter"), ("tmux", "12,0")])

@@ -10,6 +10,7 @@ import ssl
 import struct
 
 from node.folder import Folder
+from node.ports import connections, listener
 from node.processes import Endpoint, processes
 
 
@@ -39,7 +40,7 @@ class Client(http.client.HTTPConnection):
             connection.connect(address)
         else:
             port = int(address.rpartition(":")[2] or 0)
-            self.require_ours(_listener(port))
+            self.require_ours(listener(port))
             connection = socket.create_connection(("127.0.0.1", port), self.seconds)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         if self.authority:
@@ -55,7 +56,7 @@ class Client(http.client.HTTPConnection):
     def require_ours(self, user: int) -> None:
         """Refuse what is another user's."""
         if user != os.getuid():
-            raise Foreign(f"{self.at[1]} belongs to another user (number {user}). Choose another cluster_port.")
+            raise Foreign(f"{self.at[1]} belongs to another user (number {user}). Choose another one: my_node_port.")
 
     def ask(self, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
         """Return the status and the text of a page."""
@@ -69,35 +70,13 @@ def shows_owner(folder: Folder) -> dict[str, str]:
     return {"Owner-Key": folder.record("owner") or "unknown"}
 
 
-def _rows() -> list[list[str]]:
-    """Return the node's connections.
-
-    Lines as `0: 0100007F:2694 0100007F:C5A2 01 00000000:00000000 00:00000000 00000000  2001 0 40960 ...`: its end and
-    the other, in hexadecimal, the state (0A listens), and further on the user's number, and the inode's.
-    """
-    lines = []
-    for table in ("tcp", "tcp6"):
-        with contextlib.suppress(OSError), open(f"/proc/net/{table}") as file:
-            lines += [line.split() for line in file.readlines()[1:]]
-    return lines
-
-
-def _listener(port: int) -> int:
-    """Return the user who listens on a port of the loopback; OSError where nobody does."""
-    for row in _rows():
-        address, _, number = row[1].partition(":")
-        if row[3] == "0A" and int(number, 16) == port and (address.endswith("0100007F") or not address.strip("0")):
-            return int(row[7])
-    raise ConnectionRefusedError(f"nobody listens on port {port}")
-
-
 def _peer(connection: socket.socket) -> tuple[int, int]:
     """Return the user and the process that a connection leads to; a process of 0 where nothing says which."""
     if connection.family == socket.AF_UNIX:
         pid, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         return user, pid
     ours, its = (f":{name[1]:04X}" for name in (connection.getsockname(), connection.getpeername()))
-    row = next((row for row in _rows() if row[1].endswith(its) and row[2].endswith(ours)), None)
+    row = next((row for row in connections() if row[1].endswith(its) and row[2].endswith(ours)), None)
     if row is None:
         raise OSError("nothing says whose the answer is")
     for pid in processes():

@@ -15,7 +15,7 @@ from typing import Any
 
 from jupyter_cluster_password import whole_hash
 
-from node import certificate, disk
+from node import certificate, disk, ports
 from node.ask import answer
 from node.find import jupyters
 from node.folder import Failure, Folder
@@ -30,8 +30,9 @@ PACKAGES = ("jupyter_server", "jupyterlab", "notebook")
 def look(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     """Return the facts.
 
-    `root` is where the server shall begin; `writes` tries whether anything can be written; `hash` asks for the
-    password's hash, too, `server` a server that runs, and `find` for other Jupyters; `keeper` is what would keep it.
+    `root` is where the server shall begin; `port` and `port_free` are for `ports.choose`; `writes` tries whether
+    anything can be written; `hash` asks for the password's hash, too, `server` a server that runs, and `find` for other
+    Jupyters; `keeper` is what would keep it.
     """
     data = {**data, "openssl": shutil.which("openssl") or ""}
     if data["writes"]:
@@ -53,6 +54,7 @@ def look(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
         "looks": {name: keeper(chosen, [], 1).look(name) for name in there},
         "own_sessions": sessions(running[0].environment) if running else folder.lines("run/session"),
         "openssl": data["openssl"],
+        "node_port": ports.choose(folder, data, port_of(running[0], folder) if running else 0),
         "server": {**describe(running[0], folder), "kept_by": kept} if running else {},
         "left_folder": gone(running, folder),
         "left_kernels": left_kernels(folder, disk.places(), SPARED),
@@ -149,6 +151,12 @@ def describe(server: Process, folder: Folder) -> dict[str, Any]:
         "endpoint": {"kind": kind, "address": address},
         "current": current(folder) in server.words,
     }
+
+
+def port_of(server: Process, folder: Folder) -> int:
+    """Return the port where a server listens; 0 where that is a socket."""
+    kind, address = endpoint(server, folder)
+    return 0 if kind == "socket" else int(address.rpartition(":")[2])
 
 
 def gone(running: list[Process], folder: Folder) -> str:
