@@ -53,8 +53,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types.
         }
         command = f"{shlex.quote(python)} -c {shlex.quote(packed['loader'])}"
         if facts["library_path"]:
-            # As its module has set it, which is not loaded here.
-            command = f"LD_LIBRARY_PATH={shlex.quote(facts['library_path'])} {command}"
+            # As its module has set it, which is not loaded here; by env, since a login shell may be tcsh.
+            command = f"env LD_LIBRARY_PATH={shlex.quote(facts['library_path'])} {command}"
         done = self._low_level_execute_command(command, in_data=json.dumps(sent).encode(), sudoable=False)
         said = after_mark(done["stdout"])
         # An exit status of a login script is none of the program's.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from node import ask, look, ports, processes, programs
+from node import ask, logind, look, ports, processes, programs
 from node.folder import Failure, Folder
 from node.keepers import KEEPERS
 from node.start import Start
@@ -249,6 +249,75 @@ def test_a_port_is_chosen_that_nobody_else_has(
     rows.append(["1:", "0100007F:269B", "0100007F:1234", "01"])
     monkeypatch.setattr(ports, "connections", lambda: rows)
     assert ports.choose(Folder(str(tmp_path)), {"port": 9876, "port_free": True, **told}, running) == chosen
+
+
+@pytest.mark.parametrize(
+    ("said", "ends"),
+    [
+        ("b false\nas 0\nas 0\n", False),
+        ("b true\nas 0\nas 0\n", True),
+        ('b true\nas 0\nas 2 "root" "jane"\n', False),
+        ('b false\nas 1 "jane"\nas 0\n', True),
+        # As logind has it, who is named alone counts then.
+        ('b true\nas 1 "bob"\nas 0\n', False),
+        ("", False),
+        ("Failed to connect to bus\n", False),
+    ],
+)
+def test_what_logind_does_at_a_logout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, ends: bool) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(logind, "_user", lambda: "jane")
+    assert logind.ends_processes() is False
+    (tmp_path / "busctl").write_text(f"#!/bin/sh\nprintf %s '{said}'\n")
+    (tmp_path / "busctl").chmod(0o700)
+    assert logind.ends_processes() is ends
+
+
+LOGINCTL = """\
+#!/bin/sh
+echo "$*" >>"${{0%/*}}/asked"
+{does}
+"""
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_program_outlives_the_logout_by_a_scope_of_one_who_lingers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, before: bool
+) -> None:
+    lingering = tmp_path / "linger"
+    lingering.mkdir()
+    folder = Folder(str(tmp_path))
+    (tmp_path / "run").mkdir()
+    program = tmp_path / "loginctl"
+    program.write_text(LOGINCTL.format(does=f": >{lingering}/jane"))
+    program.chmod(0o700)
+    if before:
+        (lingering / "jane").touch()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "")
+    monkeypatch.setattr(logind, "_user", lambda: "jane")
+    monkeypatch.setattr(logind, "LINGER", str(lingering))
+    monkeypatch.setattr(logind, "ends_processes", lambda: False)
+    assert logind.keeps(folder) == []
+    assert not (tmp_path / "asked").exists()
+    monkeypatch.setattr(logind, "ends_processes", lambda: True)
+    assert logind.keeps(folder) == logind.SCOPE
+    # What the user had asked for is not taken back by `remove`.
+    assert (tmp_path / "run" / "lingers").exists() is not before
+
+
+def test_who_may_not_linger_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    program = tmp_path / "loginctl"
+    program.write_text(LOGINCTL.format(does="echo 'Could not enable linger: Access denied.'; exit 1"))
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(logind, "_user", lambda: "jane")
+    monkeypatch.setattr(logind, "LINGER", str(tmp_path))
+    monkeypatch.setattr(logind, "ends_processes", lambda: True)
+    with pytest.raises(Failure, match=r"does not let you linger: Could not enable linger: Access denied[.] Ask the"):
+        logind.keeps(Folder(str(tmp_path)))
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 @pytest.mark.parametrize(("kind", "session"), [("screen", "12.jupyter"), ("tmux", "12,0")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -85,3 +86,28 @@ def test_one_that_ends_the_shell_is_named(laptop: Laptop, writes: Writes) -> Non
     writes(".profile", "exit 0")
     refused = " ".join(laptop.playbook("playbooks/connect.yml", my_browser=False).stdout.split())
     assert "The login shell on the node did not run the probe to its end. Look for a line in ~/.bash_profile" in refused
+
+
+@pytest.mark.parametrize("shell", ["zsh", "tcsh", "fish"])
+def test_a_day_with_another_login_shell(laptop: Laptop, stopped: None, shell: str) -> None:
+    """What is set for bash alone, such as `module`, is there all the same: bash is asked for it."""
+    node_root(f"usermod -s /usr/bin/{shell} {laptop.account}")
+    try:
+        # The shell is that of the login.
+        assert laptop.playbook("playbooks/disconnect.yml").returncode == 0
+        first = laptop.playbook("site.yml")
+        assert first.returncode == 0, first.stdout
+        browser = laptop.browser()
+        assert browser.login(laptop.password)
+        kernel = browser.api("kernels", {"name": "python3"}, "POST")["id"]
+        assert browser.run(kernel, "print(6 * 7)") == "42\n"
+        assert "changed=0" in laptop.playbook("site.yml").stdout
+        shown = laptop.playbook("playbooks/status.yml", errors=subprocess.DEVNULL, status_format="json").stdout
+        assert [len(one["kernels"]) for one in json.loads(shown)] == [1]
+        assert laptop.playbook("playbooks/remove.yml", my_end_kernels=True).returncode == 0
+        assert node_root(f"ls -d {laptop.node_folder} || true") == ""
+        assert node_root(f"pgrep -u {laptop.account} -f jupyter_server_config || true") == ""
+    finally:
+        node_root(f"usermod -s /bin/bash {laptop.account}")
+        laptop.playbook("playbooks/disconnect.yml")
+    assert laptop.playbook("site.yml").returncode == 0

@@ -18,7 +18,7 @@ from node.folder import Failure
 from node.processes import end
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 class Keeper(abc.ABC):
@@ -30,6 +30,8 @@ class Keeper(abc.ABC):
     def __init__(self, program: str, name: str, last: list[str], patience: float) -> None:
         """Take the program's path, the session's name, and those that our server ran in last, as `session` has them."""
         self.program, self.name, self.last, self.patience = program, name, last, patience
+        #: What a new session is started by, where one would end with the login.
+        self.within: list[str] = []
 
     @abc.abstractmethod
     def start(self, command: list[str]) -> None:
@@ -52,11 +54,15 @@ class Keeper(abc.ABC):
     def session(variable: Callable[[str], str]) -> str:
         """Return the session that a program runs in, by its environment; an empty string where it is in none."""
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    def begin(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        """Run the keeper's program, which goes on by itself then."""
+        return self.run(*arguments, within=self.within)
+
+    def run(self, *arguments: str, within: Sequence[str] = ()) -> subprocess.CompletedProcess[bytes]:
         """Run the keeper's program."""
         try:
             return programs.run(
-                [self.program, *arguments],
+                [*within, self.program, *arguments],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 timeout=10 * self.patience,
             )  # fmt: skip
@@ -86,7 +92,7 @@ class Screen(Keeper):
                 # Of a session that died, screen keeps the name, and would ask at `screen -r jupyter` which is meant.
                 self.run("-wipe", last)
         self.require(
-            self.run("-dmS", self.name, *command),
+            self.begin("-dmS", self.name, *command),
             "Where its folder cannot be used, ask the cluster's support, or set SCREENDIR to a private folder (mode "
             "0700) of yours in your ~/.bash_profile.",
         )
@@ -119,7 +125,7 @@ class Tmux(Keeper):
                 self.require(self.run("new-window", "-d", "-t", f"={self.name}:", "-n", self.name, *command), "")
                 return
         self.require(
-            self.run("new-session", "-d", "-s", self.name, "-n", self.name, *command),
+            self.begin("new-session", "-d", "-s", self.name, "-n", self.name, *command),
             "Where its folder cannot be used, set TMUX_TMPDIR to a private folder (mode 0700) of yours in your "
             "~/.bash_profile.",
         )

@@ -20,6 +20,7 @@ from node.ask import answer
 from node.find import jupyters
 from node.folder import Failure, Folder
 from node.keepers import choose, keeper, kept_by, sessions
+from node.logind import ends_processes
 from node.processes import Process, endpoint, left_kernels, servers
 
 #: How long kernels without their server may take to end by themselves, in seconds.
@@ -150,6 +151,7 @@ def describe(server: Process, folder: Folder) -> dict[str, Any]:
         "started": round(begun),
         "endpoint": {"kind": kind, "address": address},
         "current": current(folder) in server.words,
+        "ends_at_logout": server.in_a_login() and ends_processes(),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import time
 from typing import Tuple
@@ -42,6 +43,12 @@ class Process:
         """Return the value of one of Jupyter's options on its command line."""
         begin = f"--ServerApp.{name}="
         return next((word[len(begin) :] for word in self.words if word.startswith(begin)), "")
+
+    def in_a_login(self) -> bool:
+        """Tell whether it belongs to a login, as logind has it, and not to the user's own service manager."""
+        with contextlib.suppress(OSError), open(f"/proc/{self.pid}/cgroup", errors="replace") as groups:
+            return any(re.search(r"/session-\w+[.]scope", line) for line in groups)
+        return False
 
     def environment(self, name: str) -> str:
         """Return what a variable was when it began; an empty string where there is none."""

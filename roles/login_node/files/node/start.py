@@ -17,6 +17,7 @@ from node.ask import ANSWER
 from node.client import Client, Foreign, shows_owner
 from node.folder import Failure, Folder
 from node.keepers import Keeper, keeper
+from node.logind import keeps
 from node.processes import Endpoint, Process, endpoint, processes, servers
 
 #: The most that a log has, in bytes.
@@ -48,6 +49,7 @@ class Start:
                     os.unlink(old)
         with open(self.report, "w"):
             pass
+        self.by.within = keeps(self.folder)
         self.by.start(["/bin/sh", self.folder.launcher, self.id, self.report])
 
     def said(self) -> list[str]:
@@ -97,7 +99,7 @@ class Start:
             for one in there:
                 self.require_endpoint(one)
             if self.answers():
-                return
+                return self.require_to_last()
             other = re.search(r"runs already, as process (\d+)", " ".join(said))
             if other:
                 self.join(int(other[1]))
@@ -112,6 +114,16 @@ class Start:
             f"{starting[0].pid}): look again in a while, by `status` or `logs`. To wait longer: -e "
             "screen_session_timeout=SECONDS"
         )
+
+    def require_to_last(self) -> None:
+        """Require that the server outlives the login, where the node ends what does not."""
+        if self.by.within and any(one.in_a_login() for one in self.processes()):
+            self.fail(
+                [
+                    "The server would end when you log out (KillUserProcesses), since the "
+                    f"{self.by.kind} that you have running was started by a login. End it, then run this again."
+                ]
+            )
 
     def require_endpoint(self, one: Process) -> None:
         """Require that a server will listen where it is looked for: all but the name of the host."""
