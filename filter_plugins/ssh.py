@@ -287,15 +287,22 @@ def port_holder(listing: str) -> str:
     """Name the program that listens on a port.
 
     Args:
-        listing: what ``ss -Hltnp`` or ``lsof -nP -iTCP:PORT -sTCP:LISTEN`` printed for that port.
+        listing: what ``ss -Hltnp`` or ``lsof -nP -iTCP:PORT -sTCP:LISTEN`` printed for that port; before it, each after
+            ``ssh: ``, what ``ssh -O check`` printed of the connection that the tunnel goes by.
 
     Returns:
-        The program and its process number, or ``"another program"`` where the listing does not show them (it shows
-        them for one's own processes only).
+        The program and its process number; ``"that connection"`` where it is the connection itself; ``"another
+        program"`` where the listing does not show which (it shows one's own processes only); an empty string where
+        nobody listens.
     """
-    from_ss = re.search(r'\(\("([^"]+)",pid=(\d+)', str(listing))
-    from_lsof = re.search(r"^(?!COMMAND)(\S+)\s+(\d+)\s", str(listing), re.MULTILINE)
-    found = from_ss or (None if "LISTEN 0" in str(listing) else from_lsof)
+    rows = "\n".join(line for line in str(listing).splitlines() if not line.startswith("ssh: ")).strip()
+    if not rows:
+        return ""
+    from_ss = re.search(r'\(\("([^"]+)",pid=(\d+)', rows)
+    from_lsof = re.search(r"^(?!COMMAND)(\S+)\s+(\d+)\s", rows, re.MULTILINE)
+    found = from_ss or (None if "LISTEN 0" in rows else from_lsof)
+    if found and f"Master running (pid={found[2]})" in str(listing):
+        return "that connection"
     return f"{found[1]} (process {found[2]})" if found else "another program"
 
 
@@ -416,6 +423,13 @@ def ssh_jumps(hops: Sequence[Mapping[str, Any]], *, own: Mapping[str, Mapping[st
     ]
 
 
+#: First the connection's own process, as `ssh: Master running (pid=7)`. Where ss is missing (macOS), lsof is there.
+_WHO_LISTENS = (
+    'port=$1; shift; "$@" 2>&1 | sed "s/^/ssh: /"; '
+    'ss -Hltnp "sport = :$port" 2>/dev/null || lsof -nP -iTCP:"$port" -sTCP:LISTEN'
+)
+
+
 def ssh_local_port(written: str, alias: str) -> str:
     """Say where a tunnel begins that is written already.
 
@@ -459,8 +473,9 @@ def ssh_tunnel(
 
     Returns:
         ``block``, the text; ``is_written``, whether that is in the ssh_config; ``open``, a list of commands, of which
-        the first closes a tunnel from the same port to another endpoint, where one is written; and ``cancel``, the
-        command that closes what they open.
+        the first closes a tunnel from the same port to another endpoint, where one is written; ``cancel``, the
+        command that closes what they open; and ``who``, the one
+        that lists who listens there, for ``port_holder``.
     """
     # It leaves ssh at the server's host, or, as in the tutorial, at the gateway in front of it.
     way = [endpoint["host"], *(hop["host"] for hop in hops)]
@@ -507,6 +522,7 @@ def ssh_tunnel(
         "is_written": is_written,
         "open": [*([list(close)] if moved else []), [*control, "forward", *arguments, end]],
         "cancel": [*control, "cancel", *arguments, end],
+        "who": ["sh", "-c", _WHO_LISTENS, "sh", str(port), *control, "check", end],
     }
 
 

@@ -541,7 +541,18 @@ def test_a_tunnel_from_the_same_port_to_another_endpoint_is_closed_first(tmp_pat
         ('LISTEN 0 128 127.0.0.1:9876 0.0.0.0:* users:(("nc",pid=4711,fd=3))', "nc (process 4711)"),
         ("LISTEN 0 128 127.0.0.1:9876 0.0.0.0:*", "another program"),
         ("COMMAND PID USER FD\nPython 4711 jane 3u IPv4 0x1 0t0 TCP 127.0.0.1:9876 (LISTEN)", "Python (process 4711)"),
-        ("", "another program"),
+        ("", ""),
+        ("ssh: Master running (pid=41)\n", ""),
+        ("ssh: Master running (pid=41)\nLISTEN 0 128 127.0.0.1:9876 0.0.0.0:*\n", "another program"),
+        (
+            'ssh: Master running (pid=41)\nLISTEN 0 128 127.0.0.1:9876 0.0.0.0:* users:(("ssh",pid=41,fd=5))\n',
+            "that connection",
+        ),
+        (
+            'ssh: Master running (pid=4)\nLISTEN 0 128 [::1]:9876 [::]:* users:(("python3",pid=41,fd=5))\n',
+            "python3 (process 41)",
+        ),
+        ("ssh: Master running (pid=41)\nCOMMAND PID USER\nssh 41 jane 5u IPv4\n", "that connection"),
     ],
 )
 def test_port_holder(listing: str, holder: str) -> None:

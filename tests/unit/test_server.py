@@ -175,37 +175,48 @@ def test_a_program_gets_the_libraries_of_modules_only_where_it_needs_them(
     assert run(1) == (1, b"in\n")
 
 
+KERNEL = ["deno", "--conn", "/tmp/place/kernel-1.json"]
+
+
+def kernel(pid: int, parent: int, begun: int = 5, words: list[str] = KERNEL, place: str = "/tmp/place") -> Any:
+    """A process, as a kernel's is."""
+    one = server(pid, parent, begun)
+    one.words = words
+    one.environment = {"JUPYTER_RUNTIME_DIR": place}.get
+    return one
+
+
 @pytest.mark.parametrize(
-    ("words", "parent", "left"),
+    ("there", "left"),
     [
-        (["deno", "--conn", "/tmp/place/kernel-1.json"], 1, [7]),
-        (["R", "--args", "file=/tmp/place/kernel-1.json"], 1, [7]),
-        # Of a server that runs; in somebody's own place; what a kernel has started; an editor.
-        (["deno", "--conn", "/tmp/place/kernel-1.json"], 2, []),
-        (["deno", "--conn", "/run/user/1/jupyter/kernel-1.json"], 1, []),
-        (["deno", "--conn", "/tmp/place/kernel-1.json"], 8, [8]),
-        (["less", "/tmp/place/.jupyter-cluster"], 1, []),
+        ([kernel(7, 1)], [7]),
+        ([kernel(7, 1, words=["R", "--args", "file=/tmp/place/kernel-1.json"])], [7]),
+        # What a script has started is a part of the kernel.
+        ([kernel(7, 1), kernel(8, 7)], [7]),
+        # Beside a server that was started since.
+        ([server(2, begun=6), kernel(7, 1)], [7]),
+        # Of one that runs; and what that kernel has left in the background.
+        ([server(2, begun=4), kernel(7, 2)], []),
+        ([server(2, begun=4), kernel(7, 2), kernel(8, 1)], []),
+        # In somebody's own place; of a notebook that runs by itself; a look at a file.
+        ([kernel(7, 1, words=["deno", "--conn", "/run/user/1/jupyter/kernel-1.json"])], []),
+        ([kernel(6, 1, words=["nbconvert"]), kernel(7, 6)], []),
+        ([kernel(7, 1, words=["tail", "-f", "/tmp/place/kernel-1.json"], place="")], []),
+        # The user's service manager takes whose parent has ended.
+        ([kernel(6, 1, words=["/lib/systemd/systemd", "--user"]), kernel(7, 6)], [7]),
     ],
 )
 def test_a_kernel_is_left_where_its_server_was_killed(
-    monkeypatch: pytest.MonkeyPatch, words: list[str], parent: int, left: list[int]
+    monkeypatch: pytest.MonkeyPatch, there: list[Any], left: list[int]
 ) -> None:
-    kernel = server(7, parent)
-    kernel.words = words
-    there = {2: server(2), 7: kernel}
-    if parent == 8:
-        there[8] = server(8, 1)
-        there[8].words = words
-    monkeypatch.setattr(processes, "processes", lambda: there)
-    assert processes.left_kernels(FOLDER, ["/tmp/place", "/var/tmp/place"], 0) == left
+    monkeypatch.setattr(processes, "processes", lambda: {one.pid: one for one in there})
+    assert list(processes.left_kernels(FOLDER, ["/tmp/place", "/var/tmp/place"], 0)) == left
 
 
 def test_a_kernel_that_ends_by_itself_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    kernel = server(7)
-    kernel.words = ["python", "/tmp/place/kernel-1.json"]
-    seen = iter([{7: kernel}, {7: kernel}, {}])
+    seen = iter([{7: kernel(7, 1)}, {7: kernel(7, 1)}, {}])
     monkeypatch.setattr(processes, "processes", lambda: next(seen))
-    assert processes.left_kernels(FOLDER, ["/tmp/place"], 5) == []
+    assert processes.left_kernels(FOLDER, ["/tmp/place"], 5) == {}
 
 
 LAUNCH = """\
@@ -217,20 +228,21 @@ exec python serve.py \\
 
 
 @pytest.mark.parametrize(
-    ("launch", "told", "running", "taken", "chosen"),
+    ("launch", "told", "running", "taken", "chosen", "is_taken"),
     [
-        ("", {}, 0, [], 9876 + 7),
-        ("", {}, 0, [9883, 9884], 9885),
+        ("", {}, 0, [], 9876 + 7, False),
+        ("", {}, 0, [9883, 9884], 9885, False),
         # Where one runs, or the last one was, unless somebody has that by now.
-        ("", {}, 9999, [9999], 9999),
-        (LAUNCH, {}, 0, [], 9950),
-        (LAUNCH, {}, 0, [9950], 9883),
-        (LAUNCH.replace("''", "/a"), {}, 0, [], 9883),
+        ("", {}, 9999, [9999], 9999, False),
+        (LAUNCH, {}, 0, [], 9950, False),
+        (LAUNCH, {}, 0, [9950], 9883, False),
+        (LAUNCH.replace("''", "/a"), {}, 0, [], 9883, False),
         # The one that was asked for, and no other.
-        (LAUNCH, {"port_free": False}, 9999, [9876], 9876),
+        (LAUNCH, {"port_free": False}, 9999, [9876], 9876, True),
+        (LAUNCH, {"port_free": False}, 9876, [9876], 9876, False),
         # There is none beyond the last.
-        ("", {"port": 65535}, 0, [], 64535 + 7),
-        ("", {}, 0, range(1024, 65536), 9876),
+        ("", {"port": 65535}, 0, [], 64535 + 7, False),
+        ("", {}, 0, range(1024, 65536), 9876, True),
     ],
 )
 def test_a_port_is_chosen_that_nobody_else_has(
@@ -241,6 +253,7 @@ def test_a_port_is_chosen_that_nobody_else_has(
     running: int,
     taken: Any,
     chosen: int,
+    is_taken: bool,
 ) -> None:
     (tmp_path / "launch").write_text(launch)
     monkeypatch.setattr("os.getuid", lambda: 2007)
@@ -248,7 +261,8 @@ def test_a_port_is_chosen_that_nobody_else_has(
     # A connection, whose port nobody holds.
     rows.append(["1:", "0100007F:269B", "0100007F:1234", "01"])
     monkeypatch.setattr(ports, "connections", lambda: rows)
-    assert ports.choose(Folder(str(tmp_path)), {"port": 9876, "port_free": True, **told}, running) == chosen
+    found = ports.choose(Folder(str(tmp_path)), {"port": 9876, "port_free": True, **told}, running)
+    assert found == (chosen, is_taken)
 
 
 @pytest.mark.parametrize(

@@ -156,4 +156,4 @@ def test_a_port_of_a_neighbour_is_refused(laptop: Laptop, kind: str) -> None:
             neighbour.wait(timeout=seconds(10))
     assert refused.returncode != 0
     said = " ".join(refused.stdout.split())
-    assert "127.0.0.1:9881 belongs to another user (number 2002). Choose another one: my_node_port." in said
+    assert "Port 9881 of hydra08i.rzg.mpg.de is taken. Choose another one: my_node_port." in said

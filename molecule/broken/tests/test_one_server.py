@@ -7,6 +7,7 @@ import re
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from cluster import Laptop, node_root
@@ -211,39 +212,91 @@ def test_stop_and_remove_work_without_any_python(laptop: Laptop, running: str) -
     assert laptop.playbook("site.yml").returncode == 0
 
 
-#: IPython's kernel, which does not look whether its server is there, as those of other languages.
+#: IPython's kernel, which does not look whether its server is there, as those of other languages; and behind a script,
+#: as people have it that loads modules first.
+PYTHON = "env -u JPY_PARENT_PID /opt/anaconda3/bin/python3 -m ipykernel -f"
 STAYS = {
-    "argv": ["env", "-u", "JPY_PARENT_PID", "/opt/anaconda3/bin/python3", "-m", "ipykernel", "-f", "{connection_file}"],
-    "display_name": "Stays",
+    "program": [*PYTHON.split(), "{connection_file}"],
+    "script": ["sh", "-c", f"{PYTHON} $0; :", "{connection_file}"],
 }
 
 
-def test_kernels_that_a_killed_server_has_left_are_named_and_spared(laptop: Laptop, running: str) -> None:
+@pytest.mark.parametrize("kind", STAYS)
+def test_kernels_that_a_killed_server_has_left_are_named_and_spared(laptop: Laptop, running: str, kind: str) -> None:
     folder = ".local/share/jupyter/kernels/stays"
-    laptop.ssh(f"mkdir -p {folder} && echo '{json.dumps(STAYS)}' >{folder}/kernel.json")
+    spec = json.dumps({"argv": STAYS[kind], "display_name": "Stays"})
+    laptop.ssh(f"mkdir -p {folder} && echo '{spec}' >{folder}/kernel.json")
     try:
         browser = laptop.browser()
         assert browser.login(laptop.password)
         kernel = browser.api("kernels", {"name": "stays"}, "POST")["id"]
-        left = browser.run(kernel, "import os; print(os.getpid())").strip()
+        # What has been left in the background, and a look at a kernel's file, are nothing of a server that was killed.
+        browser.run(kernel, "import os, time\nif not os.fork() and os.setsid() and not os.fork(): time.sleep(60)")
+        file = f"/tmp/jupyter-cluster-$(id -u)/kernel-{kernel}.json"
+        laptop.ssh(f"setsid tail -f {file} </dev/null >/dev/null 2>&1 &")
+        assert "left_kernels" not in laptop.playbook("playbooks/status.yml", status_format="json").stdout
+        python, script = browser.run(kernel, "print(os.getpid(), os.getppid())").split()
+        left = python if kind == "program" else script
         laptop.ssh(f"kill -9 {running}; while test -e /proc/{running}; do sleep 0.1; done")
         shown = laptop.playbook("playbooks/status.yml", errors=subprocess.DEVNULL, status_format="json").stdout
-        assert [(one["running"], one["left_kernels"]) for one in json.loads(shown)] == [(False, [int(left)])]
+        assert [(one["running"], left in map(str, one["left_kernels"])) for one in json.loads(shown)] == [(False, True)]
+        # Neither a start that fails nor the end of another server takes its files.
+        laptop.ssh("mkdir -p .jupyter && echo 'import os; os._exit(3)' >.jupyter/jupyter_config.py")
+        assert laptop.playbook("site.yml").returncode != 0
+        laptop.ssh(f"rm .jupyter/jupyter_config.py; test -e {file}")
         # A start leaves them alone, and an end names them.
         assert laptop.playbook("site.yml").returncode == 0
         for verb in ("stop", "remove"):
             refused = laptop.playbook(f"playbooks/{verb}.yml")
             assert refused.returncode != 0
-            assert f"these kernels of it go on: process {left}." in " ".join(refused.stdout.split())
+            assert re.search(rf"these kernels of it go on: process [0-9, ]*{left}\b", " ".join(refused.stdout.split()))
             assert len(laptop.servers()) == 1
         assert laptop.playbook("playbooks/restart.yml").returncode == 0
-        laptop.ssh(f"test -e /proc/{left}")
+        laptop.ssh(f"test -e /proc/{python} && test -e {file}")
         ended = laptop.playbook("playbooks/stop.yml", my_end_kernels=True)
         assert ended.returncode == 0, ended.stdout
-        assert laptop.ssh(f"test -e /proc/{left} || echo gone") == "gone\n"
+        assert laptop.ssh(f"test -e /proc/{python} || test -e /proc/{left} || echo gone") == "gone\n"
         assert laptop.servers() == []
     finally:
-        laptop.ssh(f"rm -r {folder}; pkill -u $(id -u) -9 -f [i]pykernel || true")
+        laptop.ssh(f"rm -rf {folder} .jupyter/jupyter_config.py")
+        laptop.ssh("pkill -u $(id -u) -9 -f '[i]pykernel|[t]ail -f' || true")
+
+
+@pytest.mark.parametrize(
+    ("harm", "heal", "chosen", "said"),
+    [
+        ("", "", {"cluster_endpoint": "loopback", "my_node_port": 22}, "my_node_port is 22"),
+        (
+            "tmux new-session -d -s jupyter 'sleep 1000'", "tmux kill-server", {"my_keeper": "tmux"},
+            "There is a tmux session ",
+        ),
+        (
+            "setsid nc -lk 127.0.0.1 9799 </dev/null >/dev/null 2>&1 & sleep 0.5", "pkill -u $(id -u) -x nc",
+            {"cluster_endpoint": "loopback", "my_node_port": 9799}, "Port 9799 of hydra08i.rzg.mpg.de is taken.",
+        ),
+        (
+            "chmod 755 /run/screen/S-$(id -un)", "chmod 700 /run/screen/S-$(id -un)", {}, "screen does not start: ",
+        ),
+    ],
+    ids=["a wrong value", "a foreign session", "a port that is taken", "a keeper that does not start"],
+)  # fmt: skip
+def test_what_keeps_a_start_from_its_end_is_seen_before_a_restart_ends_anything(
+    laptop: Laptop, running: str, harm: str, heal: str, chosen: dict[str, Any], said: str
+) -> None:
+    browser = laptop.browser()
+    assert browser.login(laptop.password)
+    kernel = browser.api("kernels", {"name": "python3"}, "POST")["id"]
+    browser.run(kernel, "kept = 42")
+    laptop.ssh(harm or "true")
+    try:
+        refused = laptop.playbook("playbooks/restart.yml", **chosen)
+        assert refused.returncode != 0
+        assert said in " ".join(refused.stdout.split())
+        assert laptop.servers() == [running]
+        assert browser.run(kernel, "print(kept)") == "42\n"
+    finally:
+        laptop.ssh(heal or "true")
+        browser.api(f"kernels/{kernel}", method="DELETE")
 
 
 def test_a_session_that_stays_is_said_to(laptop: Laptop, stopped: None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import ssl
@@ -80,7 +81,23 @@ def test_connect_names_who_has_the_port(laptop: Laptop, running: str, address: s
     with socket.create_server((address, 9886), family=socket.AF_INET6 if ":" in address else socket.AF_INET):
         refused = laptop.playbook("playbooks/connect.yml", my_browser=False)
     assert refused.returncode != 0
-    assert "Port 9886 on this machine is taken by " in words(refused.stdout)
+    # Not our own connection, which has the port by the other protocol meanwhile.
+    assert f"Port 9886 on this machine is taken by pytest (process {os.getpid()})" in words(refused.stdout)
+    assert not takes_calls(9886)
+
+
+def test_a_tunnel_to_elsewhere_that_nobody_has_written_down_is_named(laptop: Laptop, running: str) -> None:
+    assert laptop.playbook("playbooks/connect.yml", my_browser=False).returncode == 0
+    assert laptop.playbook("playbooks/disconnect.yml").returncode == 0
+    laptop.ssh("true")
+    command = ["ssh", "-F", laptop.ssh_config, "-O", "forward", "-L", "127.0.0.1:9886:127.0.0.1:9799", NODE]
+    subprocess.run(command, check=True, timeout=seconds(10), capture_output=True)
+    refused = laptop.playbook("playbooks/connect.yml", my_browser=False)
+    assert refused.returncode != 0
+    assert f"Port 9886 on this machine is taken by your own connection to {NODE}" in words(refused.stdout)
+    assert "playbooks/disconnect.yml -l hydra" in words(refused.stdout)
+    assert laptop.playbook("playbooks/disconnect.yml").returncode == 0
+    assert laptop.playbook("playbooks/connect.yml", my_browser=False).returncode == 0
 
 
 def test_connect_takes_the_next_port_if_asked(laptop: Laptop, running: str) -> None:

@@ -47,6 +47,6 @@ def test_kernels_have_the_module_s_environment(browser: Browser, kernel: str) ->
 
 def test_no_kernel_is_ever_culled(laptop: Laptop) -> None:
     configuration = laptop.ssh(f"cat {laptop.node_folder}/jupyter_server_config.py")
-    assert "cull" not in configuration
+    assert "c.MappingKernelManager.cull_idle_timeout = 0" in configuration
     assert "c.ServerApp.shutdown_no_activity_timeout = 86400" in configuration
     assert "Will shut down after 86400 seconds with no kernels." in laptop.ssh(f"cat {laptop.node_folder}/jupyter.log")

@@ -6,6 +6,7 @@ import json
 import re
 import time
 
+import pytest
 from browser import Browser
 from cluster import Laptop, node_root
 from patience import seconds
@@ -119,6 +120,32 @@ def test_messages_to_a_kernel_with_ports_are_signed_whatever_an_old_file_says(la
         laptop.end_server()
 
 
+#: What a person, or a centre in /etc/jupyter, may have.
+CULLS = """\
+c = get_config()
+c.MappingKernelManager.cull_idle_timeout = 1
+c.MappingKernelManager.cull_interval = 1
+c.MappingKernelManager.cull_connected = True
+c.ServerApp.terminals_enabled = False
+"""
+
+
+@pytest.mark.parametrize("file", ["jupyter_server_config.py", "jupyter_config.py", "jupyter_lab_config.py"])
+def test_a_person_s_own_files_count_but_for_what_ends_kernels(laptop: Laptop, stopped: None, file: str) -> None:
+    laptop.ssh(f"mkdir -p .jupyter && printf %s '{CULLS}' >.jupyter/{file}")
+    try:
+        assert laptop.playbook("site.yml").returncode == 0
+        browser, kernel = begin(laptop)
+        assert browser.request("/api/terminals")[0] == 404
+        browser.run(kernel, "kept = 42")
+        time.sleep(seconds(4))
+        assert browser.run(kernel, "print(kept)") == "42\n"
+        browser.api(f"kernels/{kernel}", method="DELETE")
+    finally:
+        laptop.ssh(f"rm .jupyter/{file}")
+        laptop.end_server()
+
+
 def debuggers(laptop: Laptop) -> str:
     """What the adapters of this account's debuggers are."""
     return laptop.ssh("pgrep -u $(id -u) -fa [d]ebugpy/adapter || true")
@@ -163,12 +190,12 @@ def test_a_kernel_that_cannot_speak_ipc_gets_ports_by_its_name(laptop: Laptop, s
         "argv": ["/opt/anaconda3/bin/python3", "-m", "ipykernel", "-f", "{connection_file}"],
         "display_name": "Deno",
     }
-    folder = ".local/share/jupyter/kernels/deno"
+    folder = ".local/share/jupyter/kernels/Deno"
     laptop.ssh(f"mkdir -p {folder} && echo '{json.dumps(spec)}' >{folder}/kernel.json")
     try:
-        told = laptop.playbook("site.yml", my_tcp_kernels=["deno"])
+        told = laptop.playbook("site.yml", my_tcp_kernels=["Deno"])
         assert told.returncode == 0, told.stdout
-        assert re.search(r"deno.* ports on the node's loopback", " ".join(told.stdout.split()))
+        assert re.search(r"Deno.* ports on the node's loopback", " ".join(told.stdout.split()))
         browser = laptop.browser()
         assert browser.login(laptop.password)
         for name, transport in (("deno", "tcp"), ("python3", "ipc")):

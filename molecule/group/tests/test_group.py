@@ -69,8 +69,7 @@ def test_a_port_stays_unless_somebody_has_taken_it_meanwhile(group: list[Any], e
             refused = member.playbook("site.yml", my_node_port=before, **chosen)
             assert refused.returncode != 0
             said = " ".join(refused.stdout.split())
-            assert f"127.0.0.1:{before} belongs to another user" in said
-            assert "Choose another one: my_node_port." in said
+            assert f"Port {before} of hydra08i.rzg.mpg.de is taken. Choose another one: my_node_port." in said
             assert member.servers() == []
             moved = member.playbook("site.yml", **chosen)
             assert moved.returncode == 0, moved.stdout

@@ -32,7 +32,8 @@ class Transport(Trait):
 
     def get(self, obj: Any, cls: Any = None) -> str:
         """Return the transport."""
-        return "tcp" if obj.kernel_name in obj.tcp_kernels else "ipc"
+        # Jupyter knows each by its name in small letters, too.
+        return "tcp" if obj.kernel_name.lower() in map(str.lower, obj.tcp_kernels) else "ipc"
 
     def set(self, obj: Any, value: Any) -> None:
         """Keep it."""

@@ -240,8 +240,28 @@ def keep_place(path: str) -> None:
 
 
 def leave_place(path: str) -> None:
-    """Take away the place of a server that has ended, with its kernels, and whatever it has left there."""
-    shutil.rmtree(path, ignore_errors=True)
+    """Take away the place of a server that has ended, and what is in it; but for kernels of another that was killed.
+
+    Those go on, and whoever wants what they have in their memory needs their files.
+    """
+    kept = used_by_kernels(path)
+    for name in os.listdir(path) if kept else []:
+        if name != MARK and not name.startswith(tuple(kept)):
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(path, name))
+    if not kept:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def used_by_kernels(path: str) -> list[str]:
+    """Return the beginnings of the names of the files that processes have on their command lines: kernel-NUMBER."""
+    file = re.compile(re.escape(os.fsencode(path)) + rb"/(kernel-[0-9a-f-]+)[.]json")
+    found: set[str] = set()
+    for name in glob.glob("/proc/[0-9]*/cmdline"):
+        with contextlib.suppress(OSError), open(name, "rb") as line:
+            if os.stat(name).st_uid == os.getuid():
+                found.update(map(os.fsdecode, file.findall(line.read())))
+    return sorted(found)
 
 
 # What is started.
@@ -313,8 +333,29 @@ def application() -> Any:
     return found
 
 
+def with_own_files(server: Any) -> Any:
+    """Return the class of server that reads its user's own configuration, too; beside --config, Jupyter reads none."""
+    read = importlib.import_module("traitlets.config").Application.load_config_file
+
+    class ClusterServerApp(server):  # type: ignore[misc]
+        """Jupyter's own, for one who has files of their own."""
+
+        def load_config_file(self, suppress_errors: bool = True) -> None:
+            """Read the user's own, in Jupyter's order, and ours at last, which beats them."""
+            folder, ours = os.path.split(option("config"))
+            for path, name in (
+                (self.config_file_paths, "jupyter_config"),
+                (self.config_file_paths, self.config_file_name),
+                (folder, ours),
+            ):
+                read(self, name, path=path)
+
+    return ClusterServerApp
+
+
 def initialize(found: Any) -> Any:
     """Let Jupyter come as far as it can without listening; where it ends by itself, say so."""
+    found.serverapp_class = with_own_files(found.serverapp_class)
     try:
         return found.initialize_server(argv=OPTIONS)
     except SystemExit as error:

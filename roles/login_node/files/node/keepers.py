@@ -8,6 +8,7 @@ is still there; `look` is what a person types to see it. `session` is what its o
 from __future__ import annotations
 
 import abc
+import os
 import re
 import shutil
 import subprocess
@@ -24,14 +25,18 @@ if TYPE_CHECKING:
 class Keeper(abc.ABC):
     """What they have in common: a program that keeps what it has started."""
 
-    #: The program's name.
-    kind = ""
+    #: The program's name; what it says of its sessions where all is well; and what helps where it is not.
+    kind, well, remedy = "", "", ""
+    #: The variable that names the folder with its sockets.
+    variable = ""
 
     def __init__(self, program: str, name: str, last: list[str], patience: float) -> None:
         """Take the program's path, the session's name, and those that our server ran in last, as `session` has them."""
         self.program, self.name, self.last, self.patience = program, name, last, patience
         #: What a new session is started by, where one would end with the login.
         self.within: list[str] = []
+        #: The folder with its sockets, where the user's login scripts name one.
+        self.folder = ""
 
     @abc.abstractmethod
     def start(self, command: list[str]) -> None:
@@ -54,6 +59,15 @@ class Keeper(abc.ABC):
     def session(variable: Callable[[str], str]) -> str:
         """Return the session that a program runs in, by its environment; an empty string where it is in none."""
 
+    @abc.abstractmethod
+    def listing(self) -> subprocess.CompletedProcess[bytes]:
+        """Ask for its sessions."""
+
+    def trouble(self) -> str:
+        """Return why it would start nothing, with the remedy; an empty string where it would."""
+        said = " ".join(self.listing().stdout.decode(errors="replace").split())
+        return "" if not said or re.search(self.well, said) else f"{self.kind} does not start: {said} {self.remedy}"
+
     def begin(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         """Run the keeper's program, which goes on by itself then."""
         return self.run(*arguments, within=self.within)
@@ -64,24 +78,30 @@ class Keeper(abc.ABC):
             return programs.run(
                 [*within, self.program, *arguments],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                timeout=10 * self.patience,
+                timeout=10 * self.patience, env={**os.environ, **({self.variable: self.folder} if self.folder else {})},
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise Failure(
                 f"{self.kind} does not answer. See on the node what hangs, and the disk of its folder."
             ) from None
 
-    def require(self, done: subprocess.CompletedProcess[bytes], remedy: str) -> None:
+    def require(self, done: subprocess.CompletedProcess[bytes]) -> None:
         """Require that a program was started."""
         if done.returncode != 0:
             said = " ".join(done.stdout.decode(errors="replace").split()) or f"exit status {done.returncode}"
-            raise Failure(f"{self.kind} does not start: {said} {remedy}")
+            raise Failure(f"{self.kind} does not start: {said} {self.remedy}")
 
 
 class Screen(Keeper):
     """A window of GNU screen, in a session that the tutorial's `screen -r jupyter` comes back to."""
 
     kind = "screen"
+    well = r"No Sockets found|There (is|are) "
+    variable = "SCREENDIR"
+    remedy = (
+        "Where its folder cannot be used, ask the cluster's support, or set SCREENDIR to a private folder (mode 0700) "
+        "of yours in your ~/.bash_profile."
+    )
 
     def start(self, command: list[str]) -> None:
         """Start it."""
@@ -91,15 +111,15 @@ class Screen(Keeper):
                     return
                 # Of a session that died, screen keeps the name, and would ask at `screen -r jupyter` which is meant.
                 self.run("-wipe", last)
-        self.require(
-            self.begin("-dmS", self.name, *command),
-            "Where its folder cannot be used, ask the cluster's support, or set SCREENDIR to a private folder (mode "
-            "0700) of yours in your ~/.bash_profile.",
-        )
+        self.require(self.begin("-dmS", self.name, *command))
+
+    def listing(self) -> subprocess.CompletedProcess[bytes]:
+        """Ask for them."""
+        return self.run("-ls")
 
     def alive(self) -> list[str]:
         """Return them; a dead one is no more than a name."""
-        rows = self.run("-ls").stdout.decode(errors="replace").splitlines()
+        rows = self.listing().stdout.decode(errors="replace").splitlines()
         found = (re.fullmatch(rf"\t(\d+\.{re.escape(self.name)})\t(.*)", row) for row in rows)
         return [row[1] for row in found if row and "Dead" not in row[2]]
 
@@ -117,23 +137,29 @@ class Tmux(Keeper):
     """A window of tmux, in a session of the user's own tmux server."""
 
     kind = "tmux"
+    well = r"no server running|No such file or directory|^\d+,\$"
+    variable = "TMUX_TMPDIR"
+    remedy = (
+        "Where its folder cannot be used, set TMUX_TMPDIR to a private folder (mode 0700) of yours in your "
+        "~/.bash_profile."
+    )
 
     def start(self, command: list[str]) -> None:
         """Start it. Several words are a program's, which no shell of the user's reads."""
         for last in self.last:
             if last in self.alive():
-                self.require(self.run("new-window", "-d", "-t", f"={self.name}:", "-n", self.name, *command), "")
+                self.require(self.run("new-window", "-d", "-t", f"={self.name}:", "-n", self.name, *command))
                 return
-        self.require(
-            self.begin("new-session", "-d", "-s", self.name, "-n", self.name, *command),
-            "Where its folder cannot be used, set TMUX_TMPDIR to a private folder (mode 0700) of yours in your "
-            "~/.bash_profile.",
-        )
+        self.require(self.begin("new-session", "-d", "-s", self.name, "-n", self.name, *command))
+
+    def listing(self) -> subprocess.CompletedProcess[bytes]:
+        """Ask for them."""
+        return self.run("list-sessions", "-F", "#{pid},#{session_id}.#{session_name}")
 
     def alive(self) -> list[str]:
         """Return them, as the number of tmux's process and that of the session."""
-        rows = self.run("list-sessions", "-F", "#{pid},#{session_id}.#{session_name}").stdout.decode(errors="replace")
-        found = (re.fullmatch(rf"(\d+),\$(\d+)\.{re.escape(self.name)}", row) for row in rows.splitlines())
+        rows = self.listing().stdout.decode(errors="replace").splitlines()
+        found = (re.fullmatch(rf"(\d+),\$(\d+)\.{re.escape(self.name)}", row) for row in rows)
         return [f"{row[1]},{row[2]}" for row in found if row]
 
     def look(self, session: str = "") -> str:
@@ -151,8 +177,10 @@ KEEPERS: dict[str, type[Keeper]] = {"screen": Screen, "tmux": Tmux}
 
 
 def keeper(data: dict[str, Any], last: list[str], patience: float) -> Keeper:
-    """Return the keeper that was chosen: `kind`, `program` and `name`."""
-    return KEEPERS[data["kind"]](data["program"], data["name"], last, patience)
+    """Return the keeper that was chosen: `kind`, `program`, `name` and `folder`."""
+    by = KEEPERS[data["kind"]](data["program"], data["name"], last, patience)
+    by.folder = data.get("folder", "")
+    return by
 
 
 def choose(data: dict[str, Any], kept: str) -> dict[str, Any]:
@@ -163,7 +191,8 @@ def choose(data: dict[str, Any], kept: str) -> dict[str, Any]:
     kinds = ([kept] if kept else []) + list(KEEPERS) if data["kind"] == "auto" else [data["kind"]]
     paths = {kind: shutil.which(kind) or "" for kind in kinds}
     kind = next((kind for kind in kinds if paths[kind]), kinds[0])
-    found = {"kind": kind, "program": paths[kind], "name": data["name"]}
+    folder = os.environ.get(KEEPERS[kind].variable, "")
+    found = {"kind": kind, "program": paths[kind], "name": data["name"], "folder": folder}
     return {**found, "look": keeper(found, [], 1).look()}
 
 

@@ -44,7 +44,8 @@ def look(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     running.sort(key=lambda one: [str(one.pid)] != holder)
     kept = kept_by(data["keeper"]["kind"], running[0].environment) if running else ""
     chosen = choose(data["keeper"], kept)
-    there = alive(chosen, data["patience"])
+    there, trouble = sessions_of(chosen, data["patience"])
+    port, taken = ports.choose(folder, data, port_of(running[0], folder) if running else 0)
     facts: dict[str, Any] = {
         **installed(),
         **root(data["root"]),
@@ -52,13 +53,15 @@ def look(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
         **disk.facts(folder, running[0] if running else None, data["writes"]),
         "keeper": chosen,
         "sessions": there,
+        "keeper_trouble": trouble,
         "looks": {name: keeper(chosen, [], 1).look(name) for name in there},
         "own_sessions": sessions(running[0].environment) if running else folder.lines("run/session"),
         "openssl": data["openssl"],
-        "node_port": ports.choose(folder, data, port_of(running[0], folder) if running else 0),
+        "node_port": port,
+        "node_port_taken": taken,
         "server": {**describe(running[0], folder), "kept_by": kept} if running else {},
         "left_folder": gone(running, folder),
-        "left_kernels": left_kernels(folder, disk.places(), SPARED),
+        "left_kernels": sorted(left_kernels(folder, disk.places(), SPARED)),
         "jupyters": jupyters() if data["find"] else [],
     }
     if running and data["server"]:
@@ -66,11 +69,15 @@ def look(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def alive(chosen: dict[str, Any], patience: float) -> list[str]:
-    """Return what the keeper has of that name, ours or not."""
-    with contextlib.suppress(Failure, OSError):
-        return keeper(chosen, [], patience).alive() if chosen["program"] else []
-    return []
+def sessions_of(chosen: dict[str, Any], patience: float) -> tuple[list[str], str]:
+    """Return what the keeper has of that name, ours or not; and why it would start none, with the remedy."""
+    if not chosen["program"]:
+        return [], ""
+    by = keeper(chosen, [], patience)
+    try:
+        return by.alive(), by.trouble()
+    except (Failure, OSError) as failure:
+        return [], str(failure)
 
 
 def installed() -> dict[str, Any]:

@@ -35,21 +35,21 @@ def listener(port: int) -> int:
     raise ConnectionRefusedError(f"nobody listens on port {port}")
 
 
-def choose(folder: Folder, data: dict[str, Any], running: int) -> int:
-    """Return the port for a server: `port`, or, where `port_free` lets it, one that nobody else has.
+def choose(folder: Folder, data: dict[str, Any], running: int) -> tuple[int, bool]:
+    """Return the port for a server, and whether it is taken: `port`, or one that is free, where `port_free` lets it.
 
     That is where one of ours runs, or where the last one was; or else the first from `port` on, further by the
     account's number, so that those who start at the same time do not take the same.
     """
     first = int(data["port"])
+    taken = {int(row[1].rpartition(":")[2], 16) for row in connections() if row[3] == "0A"} - {running}
     if not data["port_free"]:
-        return first
+        return first, first in taken
     if running:
-        return running
-    taken = {int(row[1].rpartition(":")[2], 16) for row in connections() if row[3] == "0A"}
+        return running, False
     begin, size = min(first, LAST - RANGE), RANGE
     ports = [begin + (first - begin + os.getuid() + further) % size for further in range(size)]
-    return next((port for port in [*_last(folder), *ports] if port not in taken), first)
+    return next(((port, False) for port in [*_last(folder), *ports] if port not in taken), (first, True))
 
 
 def _last(folder: Folder) -> list[int]:

@@ -44,6 +44,17 @@ class Process:
         begin = f"--ServerApp.{name}="
         return next((word[len(begin) :] for word in self.words if word.startswith(begin)), "")
 
+    def is_kernel(self, places: list[str]) -> bool:
+        """Tell whether a server with one of these places has started it, with a connection file there."""
+        named = any(f"{place}/kernel-" in word for place in places for word in self.words)
+        return named and self.environment("JUPYTER_RUNTIME_DIR") in places
+
+    def has_parent(self, everybody: dict[int, Process]) -> bool:
+        """Tell whether another process of this user has started it: a kernel, of which it is a part, or a program."""
+        above = everybody.get(self.parent)
+        # Whose parent has ended comes to the user's service manager, where there is one.
+        return above is not None and "systemd" not in os.path.basename(above.words[0])
+
     def in_a_login(self) -> bool:
         """Tell whether it belongs to a login, as logind has it, and not to the user's own service manager."""
         with contextlib.suppress(OSError), open(f"/proc/{self.pid}/cgroup", errors="replace") as groups:
@@ -84,7 +95,7 @@ def family(pids: set[int], everybody: dict[int, Process]) -> dict[int, Process]:
         pids = pids | more
 
 
-def left_kernels(folder: Folder, places: list[str], seconds: float) -> list[int]:
+def left_kernels(folder: Folder, places: list[str], seconds: float) -> dict[int, Process]:
     """Return the kernels, with their sockets in one of these places, of a server that was killed.
 
     IPython's end by themselves within a second or two: so long they are waited for.
@@ -92,13 +103,14 @@ def left_kernels(folder: Folder, places: list[str], seconds: float) -> list[int]
     deadline = time.monotonic() + seconds
     while True:
         everybody = processes()
-        kept = family({pid for pid, one in everybody.items() if one.config(folder)}, everybody)
-        found = {
-            pid for pid, one in everybody.items()
-            if pid not in kept and any(f"{place}/kernel-" in word for place in places for word in one.words)
+        there = [one for one in everybody.values() if one.config(folder)]
+        kept = family({one.pid for one in there}, everybody)
+        # What a kernel of a server that runs has left in the background is younger than that server.
+        before = min((one.begun for one in there), default=float("inf"))
+        left = {
+            pid: one for pid, one in everybody.items()
+            if pid not in kept and one.begun < before and one.is_kernel(places) and not one.has_parent(everybody)
         }  # fmt: skip
-        # What a kernel has started may look like it.
-        left = sorted(pid for pid in found if everybody[pid].parent not in found)
         if not left or time.monotonic() > deadline:
             return left
         time.sleep(0.1)

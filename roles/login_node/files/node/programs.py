@@ -19,6 +19,6 @@ def run(words: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
     """
     done = subprocess.run(words, check=False, **options)
     if done.returncode == NOT_LOADED and LIBRARY_PATH:
-        found = {**os.environ, "LD_LIBRARY_PATH": LIBRARY_PATH[0]}
-        done = subprocess.run(words, check=False, env=found, **options)
+        options["env"] = {**(options.get("env") or os.environ), "LD_LIBRARY_PATH": LIBRARY_PATH[0]}
+        done = subprocess.run(words, check=False, **options)
     return done

@@ -188,7 +188,8 @@ def start(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
         begun.begin()
         begun.wait()
     except Foreign as error:
-        begun.fail([str(error), *begun.explain()])
+        # What the server says of itself, once there is one.
+        begun.fail([str(error), *(begun.explain() if begun.log() is not None else [])])
     except OSError as error:
         begun.fail([f"{error.filename or folder.path}: {error.strerror or error}."])
     finally:

@@ -11,7 +11,7 @@ from typing import Any
 from node.disk import places
 from node.folder import Failure, Folder
 from node.keepers import keeper
-from node.look import alive
+from node.look import sessions_of
 from node.processes import end, family, left_kernels, processes, servers
 
 
@@ -38,19 +38,22 @@ def stop(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
             names = ", ".join(map(str, there))
             raise Failure(f"The server has ended, and these kernels of it have not: process {names}.")
         time.sleep(0.1)
-
     if data["left"]:
-        _end_left(left_kernels(folder, places(), 0), patience)
+        _end_left(folder, patience)
     return {"sessions": _sessions(folder, data["keeper"], patience)}
 
 
-def _end_left(kernels: list[int], patience: float) -> None:
-    left = end(kernels, 5 * patience)
+def _end_left(folder: Folder, patience: float) -> None:
+    """End the kernels that a killed server has left, with what they have started."""
+    kernels = left_kernels(folder, places(), 0)
+    doomed = sorted(family(set(kernels), processes()))
+    left = end(doomed, 5 * patience)
     # As Jupyter itself does with kernels that do not end when they are asked.
     for pid in left:
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)
-    if stay := end(left, 5 * patience):
+    stay = end(left, 5 * patience) + sorted(left_kernels(folder, places(), 0))
+    if stay:
         raise Failure(f"These kernels of a server that was killed have not ended: process {', '.join(map(str, stay))}.")
 
 
@@ -58,7 +61,7 @@ def _sessions(folder: Folder, by: dict[str, Any], patience: float) -> list[str]:
     """Return the sessions of ours that are there still, a moment after what ran in them has ended."""
     deadline = time.monotonic() + 1
     while True:
-        stay = [name for name in alive(by, patience) if name in folder.lines("run/session")]
+        stay = [name for name in sessions_of(by, patience)[0] if name in folder.lines("run/session")]
         if not stay or time.monotonic() > deadline:
             return stay
         time.sleep(0.1)
