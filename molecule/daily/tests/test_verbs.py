@@ -90,7 +90,7 @@ def test_a_tunnel_to_elsewhere_that_nobody_has_written_down_is_named(laptop: Lap
     assert laptop.playbook("playbooks/connect.yml", my_browser=False).returncode == 0
     assert laptop.playbook("playbooks/disconnect.yml").returncode == 0
     laptop.ssh("true")
-    command = ["ssh", "-F", laptop.ssh_config, "-O", "forward", "-L", "127.0.0.1:9886:127.0.0.1:9799", NODE]
+    command = ["ssh", "-F", str(laptop.ssh_config), "-O", "forward", "-L", "127.0.0.1:9886:127.0.0.1:9799", NODE]
     subprocess.run(command, check=True, timeout=seconds(10), capture_output=True)
     refused = laptop.playbook("playbooks/connect.yml", my_browser=False)
     assert refused.returncode != 0
