@@ -106,6 +106,7 @@ class Node:
 
 LOOK: dict[str, Any] = {
     "root": "", "writes": False, "hash": False, "server": False, "find": True, "patience": 1,
+    "port": 9876, "port_free": True,
     "keeper": {"kind": "screen", "name": "jupyter"},
 }  # fmt: skip
 NOTHING: dict[str, Any] = {"files": {}, "programs": [], "check": False, "diff": False}
