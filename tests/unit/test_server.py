@@ -10,6 +10,7 @@ from node import ask, logind, look, ports, processes, programs
 from node.folder import Failure, Folder
 from node.keepers import KEEPERS
 from node.start import Start
+from patience import seconds
 
 FOLDER = Folder("/home/jane/.jupyter-cluster/hydra08i")
 
@@ -166,7 +167,7 @@ def test_a_program_gets_the_libraries_of_modules_only_where_it_needs_them(
     monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
 
     def run(status: int) -> tuple[int, bytes]:
-        done = programs.run([str(program), str(status)], input=b"in\n", capture_output=True, timeout=10)
+        done = programs.run([str(program), str(status)], input=b"in\n", capture_output=True, timeout=seconds(10))
         return done.returncode, done.stdout
 
     assert run(127) == (127, b"in\n")
