@@ -6,7 +6,6 @@ import json
 import re
 import time
 
-import pytest
 from browser import Browser
 from cluster import Laptop, node_root
 from patience import seconds
@@ -120,29 +119,32 @@ def test_messages_to_a_kernel_with_ports_are_signed_whatever_an_old_file_says(la
         laptop.end_server()
 
 
-#: What a person, or a centre in /etc/jupyter, may have.
-CULLS = """\
-c = get_config()
-c.MappingKernelManager.cull_idle_timeout = 1
-c.MappingKernelManager.cull_interval = 1
-c.MappingKernelManager.cull_connected = True
-c.ServerApp.terminals_enabled = False
-"""
+#: What a person, or a centre in /etc/jupyter, may have, each in another of Jupyter's files.
+CULLS = "c.MappingKernelManager.cull_idle_timeout = c.MappingKernelManager.cull_interval = 1\n"
+CULLS += "c.MappingKernelManager.cull_connected = True\n"
+OWN = {
+    "jupyter_config.py": f"{CULLS}c.ServerApp.terminals_enabled = True\nc.ContentsManager.allow_hidden = True\n",
+    "jupyter_server_config.py": f"{CULLS}c.ServerApp.terminals_enabled = False\n",
+    "jupyter_lab_config.py": f'{CULLS}c.ContentsManager.untitled_notebook = "Mine"\n',
+}
 
 
-@pytest.mark.parametrize("file", ["jupyter_server_config.py", "jupyter_config.py", "jupyter_lab_config.py"])
-def test_a_person_s_own_files_count_but_for_what_ends_kernels(laptop: Laptop, stopped: None, file: str) -> None:
-    laptop.ssh(f"mkdir -p .jupyter && printf %s '{CULLS}' >.jupyter/{file}")
+def test_a_person_s_own_files_count_but_for_what_ends_kernels(laptop: Laptop, stopped: None) -> None:
+    """In Jupyter's order: of two that say the same, the more special one."""
+    for file, text in OWN.items():
+        laptop.ssh(f"mkdir -p .jupyter .hidden && printf %s '{text}' >.jupyter/{file}")
     try:
         assert laptop.playbook("site.yml").returncode == 0
         browser, kernel = begin(laptop)
         assert browser.request("/api/terminals")[0] == 404
+        assert browser.request("/api/contents/.hidden")[0] == 200
+        assert browser.api("contents", {"type": "notebook"}, "POST")["name"] == "Mine.ipynb"
         browser.run(kernel, "kept = 42")
         time.sleep(seconds(4))
         assert browser.run(kernel, "print(kept)") == "42\n"
         browser.api(f"kernels/{kernel}", method="DELETE")
     finally:
-        laptop.ssh(f"rm .jupyter/{file}")
+        laptop.ssh(f"cd .jupyter && rm {' '.join(OWN)} && rm -f ../Mine.ipynb && rmdir ../.hidden")
         laptop.end_server()
 
 
