@@ -487,7 +487,7 @@ SHELLS = ("bash", "fish")
 # What of ours has values in it, by the file's name: the templates, and what filters make for ssh and the shells.
 TEXTS = {
     **{path.name: path.read_text() for path in TEMPLATES},
-    "ssh_config": "{{ __ssh_config_blocks }}{{ __ssh_tunnel.block }}",
+    "ssh_config": "{{ __ssh_config_blocks }}{{ __ssh_tunnel_plan.block }}",
     "include": "{{ ssh_config_include }}",
     "probe": "{{ __login_node_known }}\n{{ login_node_environment }}",
     **dict.fromkeys([f"aliases.{shell}" for shell in SHELLS], "{{ __ssh_config_short_forms.blocks[0].text }}"),
