@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -341,3 +342,27 @@ def test_a_keeper_shows_the_session_that_is_meant(kind: str, session: str) -> No
     shown = {"screen": "screen -r 12.jupyter", "tmux": "tmux attach -t jupyter"}
     assert keeper.look(session) == shown[kind]
     assert keeper.look() == shown[kind].replace("12.", "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "starts"),
+    [
+        ("screen", "No Sockets found in /run/screen/S-jane.\n\n", True),
+        ("screen", "There are screens on:\n\t7.other\t(Detached)\n\t8.jupyter\t(Dead ???)\n", True),
+        ("screen", "Directory '/run/screen' must have mode 777.\n", False),
+        ("screen", "Cannot make directory '/run/screen': Permission denied\n", False),
+        ("tmux", "no server running on /tmp/tmux-7/default\n", True),
+        ("tmux", "error connecting to /tmp/tmux-7/default (No such file or directory)\n", True),
+        ("tmux", "4711,$0.jupyter\n", True),
+        ("tmux", "couldn't create directory /nowhere/tmux-7 (No such file or directory)\n", False),
+        ("tmux", "directory /tmp/tmux-7 has unsafe permissions\n", False),
+    ],
+)
+def test_a_keeper_says_whether_it_would_start_something(
+    monkeypatch: pytest.MonkeyPatch, kind: str, said: str, starts: bool
+) -> None:
+    keeper = KEEPERS[kind](kind, "jupyter", [], 1)
+    monkeypatch.setattr(keeper, "listing", lambda: subprocess.CompletedProcess([kind], 1, said.encode()))
+    trouble = keeper.trouble()
+    assert (trouble == "") is starts
+    assert starts or trouble.startswith(f"{kind} does not start: {said.strip()} Where its folder")

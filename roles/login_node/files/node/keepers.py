@@ -137,7 +137,7 @@ class Tmux(Keeper):
     """A window of tmux, in a session of the user's own tmux server."""
 
     kind = "tmux"
-    well = r"no server running|No such file or directory|^\d+,\$"
+    well = r"no server running|error connecting to .*\(No such file or directory\)|^\d+,\$"
     variable = "TMUX_TMPDIR"
     remedy = (
         "Where its folder cannot be used, set TMUX_TMPDIR to a private folder (mode 0700) of yours in your "
