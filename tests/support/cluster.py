@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 from browser import Browser
+from containers import inside
 from patience import SLOWLY, seconds
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -144,15 +145,15 @@ class _PlainLoader(yaml.SafeLoader):
 _PlainLoader.add_constructor("!unsafe", lambda _, node: node.value)
 
 
-def node_root(command: str, host: str = "hydra08i", mounts: bool = False) -> str:
+def node_root(command: str, host: str = "hydra08i") -> str:
     """Run a command on a host as root, as only the test cluster's owner can; return what it prints."""
-    argv = ["podman", "exec", *(["--privileged"] if mounts else []), f"jupyter-test-{host}", "sh", "-c", command]
+    argv = [*inside(f"jupyter-test-{host}"), "sh", "-c", command]
     return subprocess.run(argv, capture_output=True, text=True, timeout=seconds(60), check=True).stdout
 
 
 def node_write(path: str, text: str, host: str = "hydra08i") -> None:
     """Write a file on a host as root, whatever is in it, for everybody to read."""
-    argv = ["podman", "exec", "-i", f"jupyter-test-{host}", "sh", "-c", f"cat >{path} && chmod 644 {path}"]
+    argv = [*inside(f"jupyter-test-{host}"), "sh", "-c", f"cat >{path} && chmod 644 {path}"]
     subprocess.run(argv, input=text, text=True, timeout=seconds(60), check=True)
 
 

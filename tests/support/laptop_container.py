@@ -14,6 +14,7 @@ from typing import Any
 
 import pexpect
 from cluster import GATEWAY, PROJECT, TESTBED
+from containers import inside
 from patience import SLOWLY, seconds
 
 CLUSTER = "jupyter-test"
@@ -99,7 +100,7 @@ class Person:
 
     def run(self, command: str, check: bool = True, data: bytes = b"") -> str:
         """Run a command on the laptop as somebody does who has logged in there; return all that it prints."""
-        argv = ["podman", "exec", "-i", f"{CLUSTER}-{self.machine}", "su", "--login", self.name, "--command", command]
+        argv = [*inside(f"{CLUSTER}-{self.machine}"), "su", "--login", self.name, "--command", command]
         done = subprocess.run(
             argv, input=data, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds(180), check=False
         )
@@ -288,9 +289,9 @@ def against(person: Person, group: str, *hosts: str) -> Iterator[None]:
             root(host, f"gpasswd --delete {person.account} {group}")
 
 
-def root(host: str, command: str, check: bool = True, privileged: bool = False) -> str:
-    """Run a command as root on a host of the test cluster, also on its routes if asked to; return what it prints."""
-    argv = ["podman", "exec", *(["--privileged"] if privileged else []), f"{CLUSTER}-{host}", "sh", "-c", command]
+def root(host: str, command: str, check: bool = True) -> str:
+    """Run a command as root on a host of the test cluster; return what it prints."""
+    argv = [*inside(f"{CLUSTER}-{host}"), "sh", "-c", command]
     done = subprocess.run(
         argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds(60), check=False
     )

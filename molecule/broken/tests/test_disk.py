@@ -21,7 +21,7 @@ def own_disk(laptop: Laptop) -> Iterator[Callable[[str], str]]:
     home = f"/home/{laptop.account}"
 
     def change(command: str) -> str:
-        return node_root(command.format(home=home), mounts=True)
+        return node_root(command.format(home=home))
 
     change(
         "mkdir -p /srv/disk && mount -t tmpfs -o size=8m,mode=755 none /srv/disk && cp -a {home} /srv/disk/home"
@@ -134,11 +134,10 @@ def test_a_full_place_for_kernels_is_passed_by_or_named(laptop: Laptop, stopped:
     node_root(
         f"mkdir -p {place} && mount -t tmpfs -o size=64k,mode=700,uid={uid} none {place}"
         f" && su {laptop.account} -c 'echo >{place}/.jupyter-cluster'",
-        mounts=True,
     )
     fill = f"dd if=/dev/zero of={place}/fill bs=4k 2>/dev/null || true"
     try:
-        node_root(fill, mounts=True)
+        node_root(fill)
         assert f"/var{place}, for kernels" in laptop.playbook("playbooks/doctor.yml").stdout
         assert laptop.playbook("site.yml").returncode == 0
         browser = laptop.browser()
@@ -146,11 +145,11 @@ def test_a_full_place_for_kernels_is_passed_by_or_named(laptop: Laptop, stopped:
         kernel = browser.api("kernels", {"name": "python3"}, "POST")["id"]
         assert f"kernel-{kernel}.json" in laptop.ssh(f"ls /var{place}")
         assert laptop.playbook("playbooks/stop.yml", my_end_kernels=True).returncode == 0
-        node_root(f"rm {place}/fill", mounts=True)
+        node_root(f"rm {place}/fill")
         assert laptop.playbook("site.yml").returncode == 0
         (running,) = laptop.servers()
         # Full under a server that runs: new kernels would fail, and the server goes on.
-        node_root(fill, mounts=True)
+        node_root(fill)
         refused = laptop.playbook("site.yml")
         assert refused.returncode != 0
         said = " ".join(refused.stdout.split())
@@ -160,7 +159,7 @@ def test_a_full_place_for_kernels_is_passed_by_or_named(laptop: Laptop, stopped:
         assert laptop.servers() == [running]
         assert laptop.playbook("playbooks/stop.yml").returncode == 0
     finally:
-        node_root(f"umount -l {place}; rm -rf {place} /var{place}", mounts=True)
+        node_root(f"umount -l {place}; rm -rf {place} /var{place}")
     assert laptop.playbook("site.yml").returncode == 0
 
 

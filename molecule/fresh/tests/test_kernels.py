@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 import time
 
+import pytest
 from browser import Browser
 from cluster import Laptop, node_root
 from patience import seconds
@@ -225,6 +228,52 @@ def test_no_configuration_of_the_person_s_own_gives_kernels_ports(laptop: Laptop
     finally:
         laptop.ssh(f"rm {files}")
         laptop.playbook("playbooks/stop.yml", my_end_kernels=True)
+
+
+#: A line of the user's own file, or of a login script; and what the run says of it.
+NOWHERE = {
+    "a gateway": (
+        ".jupyter/jupyter_server_config.py",
+        "c.GatewayClient.url = 'http://127.0.0.1:9/'",
+        r"on the gateway http://127\.0\.0\.1:9/, .* Take GatewayClient\.url out of your own configuration",
+    ),
+    "a gateway of a login script": (
+        ".bash_profile",
+        "export JUPYTER_GATEWAY_URL=http://127.0.0.1:9/",
+        r"on the gateway http://127\.0\.0\.1:9/, .* JUPYTER_GATEWAY_URL out of your login scripts",
+    ),
+    "a provisioner that is not there": (
+        ".jupyter/jupyter_server_config.json",
+        json.dumps({"KernelProvisionerFactory": {"default_provisioner_name": "slurm-provisioner"}}),
+        r"no kernel could start\. There is no slurm-provisioner: install it, or take it out of",
+    ),
+    "a kernelspec of a Python that has gone": (
+        ".local/share/jupyter/kernels/python3/kernel.json",
+        json.dumps({"argv": ["/old/bin/python", "-f", "{connection_file}"], "display_name": "Python 3"}),
+        r"no kernel could start\. The program of the kernelspec python3, /old/bin/python, is not there: install it",
+    ),
+    "a kernelspec that is cut short": (
+        ".local/share/jupyter/kernels/python3/kernel.json",
+        "{",
+        r"no kernel could start\. \S+/kernels/python3/kernel\.json cannot be read .*: mend it",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", NOWHERE)
+def test_a_server_whose_kernels_could_not_start_is_refused_by_name(laptop: Laptop, stopped: None, what: str) -> None:
+    """And at once: Jupyter itself asks a gateway again and again."""
+    file, text, says = NOWHERE[what]
+    laptop.ssh(f"mkdir -p {os.path.dirname(file) or '.'} && test ! -e {file} && echo {shlex.quote(text)} >{file}")
+    try:
+        begun = time.monotonic()
+        refused = laptop.playbook("site.yml")
+        assert refused.returncode != 0
+        assert re.search(says, " ".join(refused.stdout.split())), refused.stdout
+        assert time.monotonic() - begun < seconds(20)
+        assert not laptop.server()
+    finally:
+        laptop.ssh(f"rm {file}")
 
 
 def test_the_log_has_a_bound_however_much_a_kernel_prints(laptop: Laptop, running: str) -> None:

@@ -350,7 +350,58 @@ def with_own_files(server: Any) -> Any:
             ):
                 read(self, name, path=path)
 
+        def init_configurables(self) -> None:
+            """Refuse a gateway before Jupyter looks for it, and looks for it again."""
+            require_kernels_here(self)
+            super().init_configurables()
+
     return ClusterServerApp
+
+
+def require_kernels_here(server: Any) -> None:
+    """Require that kernels run on this node, not on a gateway, which a file or a variable of the user's may name."""
+    gateway = importlib.import_module("jupyter_server.gateway.gateway_client").GatewayClient.instance(parent=server)
+    if gateway.gateway_enabled:
+        stop(
+            f"your kernels would run on the gateway {gateway.url}, which nothing here keeps others out of. Take"
+            " GatewayClient.url out of your own configuration of Jupyter, or JUPYTER_GATEWAY_URL out of your login"
+            " scripts."
+        )
+
+
+def require_kernels(server: Any) -> None:
+    """Require that of the kernels which are there, if any are, one at least can start."""
+    causes: dict[str, str] = {}
+    # A manager of kernelspecs that is not Jupyter's own says itself what is wrong.
+    with contextlib.suppress(Exception):
+        found = server.kernel_spec_manager.find_kernel_specs()
+        causes = {name: cause(server, name, folder) for name, folder in found.items()}
+    if causes and all(causes.values()):
+        stop(f"no kernel could start. {' '.join(sorted(set(causes.values())))}")
+
+
+def cause(server: Any, name: str, folder: str) -> str:
+    """Say why the kernels of a kernelspec cannot start, with the remedy, if it is known beforehand."""
+    kind = importlib.import_module("jupyter_client.kernelspec").KernelSpec
+    try:
+        spec = kind.from_resource_dir(folder)
+    except FileNotFoundError:
+        # Jupyter's own, of its own Python.
+        spec = kind()
+    except (OSError, ValueError) as error:
+        return f"{folder}/kernel.json cannot be read ({error}): mend it, or remove that kernelspec."
+    factory = importlib.import_module("jupyter_client.provisioning").KernelProvisionerFactory.instance(parent=server)
+    wanted = spec.metadata.get("kernel_provisioner", {}).get("provisioner_name", factory.default_provisioner_name)
+    if not factory.is_provisioner_available(spec):
+        return (
+            f"There is no {wanted}: install it, or take it out of your own configuration of Jupyter"
+            " (KernelProvisionerFactory.default_provisioner_name, JUPYTER_DEFAULT_PROVISIONER_NAME, or a kernelspec)."
+        )
+    program = spec.argv[0] if spec.argv else ""
+    # Jupyter puts its own Python for a mere `python`, and fills in what is in braces.
+    if os.path.isabs(program) and "{" not in program and not shutil.which(program) and wanted == "local-provisioner":
+        return f"The program of the kernelspec {name}, {program}, is not there: install it, or remove that kernelspec."
+    return ""
 
 
 def initialize(found: Any) -> Any:
@@ -439,6 +490,7 @@ def serve() -> None:
         at_the_end.callback(leave_place, place)
         server = initialize(found)
         require_privacy(server)
+        require_kernels(server)
         server.http_server.ssl_options = pair.context
         if says(LOCK) != process(os.getpid()):
             stop("another start has taken the lock.")
