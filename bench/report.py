@@ -18,6 +18,8 @@ GOALS = [
     ("first run", "jupyter-forward", 1.0),
     ("first run", "script", 2.0),
 ]
+#: A bar in a cell of a table, in Markdown.
+PIPE = "\\|"
 COLOURS = {"0": "#3465a4", "20": "#f57900"}
 
 
@@ -54,7 +56,7 @@ def tables(found: dict[str, Any]) -> str:
     lines += [f"| {name.rpartition(' ')[2]} | {took:.2f} | {took / first:.2f} |" for name, took in many.items()]
     lines += ["", "The tasks of a run that changes nothing, without a delay:", ""]
     lines += ["| task | seconds |", "| --- | ---: |"]
-    lines += [f"| {name} | {took:.2f} |" for name, took in found["tasks"].items()]
+    lines += [f"| {name.replace('|', PIPE)} | {took:.2f} |" for name, took in found["tasks"].items()]
     return "\n".join(lines) + "\n"
 
 

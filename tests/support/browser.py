@@ -17,7 +17,8 @@ from typing import Any
 import websocket
 from patience import seconds
 
-#: How JupyterLab and VS Code speak with a kernel: the parts of a message, after a table of where each begins.
+#: How JupyterLab and VS Code speak with a kernel, where the server can: the parts of a message, after a table of where
+#: each begins. Older ones speak JSON.
 PROTOCOL = "v1.kernel.websocket.jupyter.org"
 
 
@@ -25,7 +26,7 @@ class Browser:
     """One person's session, which trusts one certificate authority and no other, and uses no proxy."""
 
     def __init__(self, url: str, authority: Path) -> None:
-        self.url = url
+        self.url, self.protocols = url, [PROTOCOL]
         self.tls = ssl.create_default_context(cafile=str(authority))
         self.cookies = http.cookiejar.CookieJar()
         self.opener = urllib.request.build_opener(
@@ -82,19 +83,24 @@ class Browser:
             cookie=cookies,
             origin=origin,
             suppress_origin=origin is None,
-            subprotocols=[PROTOCOL],
+            subprotocols=self.protocols,
             timeout=seconds(30),
             http_no_proxy=["*"],
         )
         return contextlib.closing(channel)
 
-    def run(self, kernel: str, code: str) -> str:
-        """Run a cell over the websocket; return what it prints, and fail with what it raises."""
+    def execute(self, channel: websocket.WebSocket, code: str) -> str:
+        """Send a cell, and do not wait for it; return the message's name."""
         sent = uuid.uuid4().hex
         header = {"msg_id": sent, "msg_type": "execute_request", "session": sent, "username": "", "version": "5.3"}
         content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
+        _say(channel, "shell", header, content)
+        return sent
+
+    def run(self, kernel: str, code: str) -> str:
+        """Run a cell over the websocket; return what it prints, and fail with what it raises."""
         with self.channel(kernel) as channel:
-            channel.send_binary(_message("shell", header, {}, {}, content))
+            sent = self.execute(channel, code)
             printed = ""
             while True:
                 kind, parent, said = _read(channel.recv())
@@ -113,24 +119,30 @@ class Browser:
         header = {"msg_id": sent, "msg_type": "debug_request", "session": sent, "username": "", "version": "5.3"}
         asked = {"type": "request", "seq": 1, "command": command, "arguments": {"clientID": "it", "adapterID": ""}}
         with self.channel(kernel) as channel:
-            channel.send_binary(_message("control", header, {}, {}, asked))
+            _say(channel, "control", header, asked)
             while True:
                 kind, parent, said = _read(channel.recv())
                 if (kind, parent.get("msg_id")) == ("debug_reply", sent):
                     return said
 
 
-def _message(channel: str, *parts: dict[str, Any]) -> bytes:
-    """Write header, parent header, metadata and content of a message."""
-    pieces = [channel.encode(), *(json.dumps(part).encode() for part in parts)]
+def _say(websocket: websocket.WebSocket, channel: str, header: dict[str, Any], content: dict[str, Any]) -> None:
+    """Send a message, in the form that the server speaks."""
+    if websocket.subprotocol != PROTOCOL:
+        message = {"channel": channel, "header": header, "parent_header": {}, "metadata": {}, "content": content}
+        websocket.send(json.dumps(message))
+        return
+    pieces = [channel.encode(), *(json.dumps(part).encode() for part in (header, {}, {}, content))]
     begin = 8 * (len(pieces) + 2)
     offsets = [begin + sum(map(len, pieces[:count])) for count in range(len(pieces) + 1)]
-    return struct.pack(f"<{len(offsets) + 1}Q", len(offsets), *offsets) + b"".join(pieces)
+    websocket.send_binary(struct.pack(f"<{len(offsets) + 1}Q", len(offsets), *offsets) + b"".join(pieces))
 
 
 def _read(message: str | bytes) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """Return a message's type, its parent's header, and its content."""
-    assert isinstance(message, bytes)
+    if isinstance(message, str):
+        whole = json.loads(message)
+        return whole["header"]["msg_type"], whole["parent_header"], whole["content"]
     (count,) = struct.unpack_from("<Q", message)
     offsets = struct.unpack_from(f"<{count}Q", message, 8)
     _, header, parent, _, content = (message[offsets[i] : offsets[i + 1]] for i in range(5))

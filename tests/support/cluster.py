@@ -28,9 +28,15 @@ class Laptop:
     """A person at a laptop: an ssh_config, our folder, and the playbooks."""
 
     def __init__(
-        self, scenario: str, account: str, port: int = 9876, machine: str = "", cluster: str = "hydra"
+        self,
+        scenario: str,
+        account: str,
+        port: int = 9876,
+        machine: str = "",
+        cluster: str = "hydra",
+        node: str = NODE,
     ) -> None:
-        self.scenario, self.cluster = PROJECT / "molecule" / scenario, cluster
+        self.scenario, self.cluster, self.node = PROJECT / "molecule" / scenario, cluster, node
         #: Where the cluster's inventory file is: with the users', or with a scenario's.
         self.inventory = (
             next(path for path in (PROJECT, self.scenario) if (path / "inventory" / f"{cluster}.yml").exists())
@@ -40,7 +46,7 @@ class Laptop:
         self.account = account
         self.ssh_config = TESTBED / (machine or account) / "ssh_config"
         self.folder = TESTBED / (machine or account) / "jupyter"
-        self.authority = self.folder / "ca" / (f"{NODE}.crt" if machine else "ca.crt")
+        self.authority = self.folder / "ca" / (f"{node}.crt" if machine else "ca.crt")
         self.url = f"https://localhost:{port}"
         chosen = yaml.load((self.scenario / "vars" / "me.yml").read_text(), _PlainLoader)
         #: What another machine than that of the scenario's vars/me.yml has otherwise; and of that one its paths, which
@@ -49,12 +55,12 @@ class Laptop:
         own = {name: path for name, path in paths.items() if name in chosen}
         self.here: dict[str, Any] = {**paths, "my_port": port} if machine else own
         self.password = chosen.get("my_password") or chosen["jupyter_config_password"]
-        self.node_folder = f"/home/{account}/.jupyter-cluster/hydra08i"
+        self.node_folder = f"/home/{account}/.jupyter-cluster/{node.partition('.')[0]}"
 
-    def ssh(self, command: str, *options: str, host: str = NODE, check: bool = True) -> str:
+    def ssh(self, command: str, *options: str, host: str = "", check: bool = True) -> str:
         """Run a command on the node as the person does; return what it prints."""
         done = subprocess.run(
-            ["ssh", "-F", self.ssh_config, *options, host, command],
+            ["ssh", "-F", self.ssh_config, *options, host or self.node, command],
             capture_output=True, text=True, timeout=seconds(60), check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         assert not check or done.returncode == 0, done.stderr
@@ -108,7 +114,7 @@ class Laptop:
 
         A child has the command line of its parent until it becomes something else.
         """
-        mine = "-e'--config=/.*/[.]jupyter-cluster/hydra08i/jupyter_server_config[.]py'"
+        mine = f"-e'--config=/.*{self.node_folder[self.node_folder.rindex('/.') :]}/jupyter_server_config[.]py'"
         listed = self.ssh(
             f"for found in $(grep -slzxE {mine} /proc/[0-9]*/cmdline); do [ -O $found ] || continue;"
             " found=${found#/proc/}; ps -o pid= -o ppid= -p ${found%/cmdline}; done; true"

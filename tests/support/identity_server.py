@@ -118,8 +118,8 @@ class Server:
         (folder / "run").mkdir()
         (folder / "config").mkdir()
         (folder / "work").mkdir()
-        for module in (PROVIDER, PROVIDER.with_name("jupyter_cluster_password.py")):
-            shutil.copy(module, folder)
+        for name in ("identity", "logins", "password"):
+            shutil.copy(PROVIDER.with_name(f"jupyter_cluster_{name}.py"), folder)
         for name in ("jupyter_config.py", "jupyter_server_config.py"):
             (folder / "config" / name).write_text(configuration)
         self.set(password)

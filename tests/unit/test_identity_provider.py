@@ -7,6 +7,7 @@ import base64
 import contextlib
 import importlib.util
 import json
+import logging
 import os
 import stat
 import time
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from identity_server import FORM, Server, Visitor, flood, hashed
@@ -109,7 +110,7 @@ def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restarted]:
 @pytest.fixture(scope="module")
 def provider(server: Server) -> ModuleType:
     """The module that the server has."""
-    specification = importlib.util.spec_from_file_location("provider", server.folder / "jupyter_cluster_identity.py")
+    specification = importlib.util.spec_from_file_location("provider", server.folder / "jupyter_cluster_logins.py")
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
@@ -130,6 +131,11 @@ def _same_again(server: Server) -> Iterator[None]:
 def _costly(server: Server, _same_again: None) -> None:
     """A hash that costs as much as those that people have."""
     server.hash.write_text(hashed(PASSWORD, 10240, 10, 8))
+
+
+def begin(provider: ModuleType) -> Any:
+    """What a server's logins begin with."""
+    return provider.Logins(logging.getLogger("test"), lambda handler: "name")
 
 
 @contextlib.contextmanager
@@ -437,7 +443,7 @@ def test_nothing_starts_without_a_whole_hash(tmp_path: Path, provider: ModuleTyp
         with pytest.raises(
             SystemExit, match=r"^Not started: .*password_hash cannot be used \(.+\): .* Run the playbook"
         ):
-            provider.Owner()
+            begin(provider)
         assert not (tmp_path / "run" / "owner").exists()
 
 
@@ -447,7 +453,7 @@ def test_nothing_starts_where_the_records_cannot_be_written(tmp_path: Path, prov
         (tmp_path / "password_hash").write_text(hashed(PASSWORD))
         (tmp_path / what).mkdir()
         with pytest.raises(SystemExit, match=r"^Not started: .*run cannot be written \(.+\)\.$"):
-            provider.Owner()
+            begin(provider)
         assert not [path for path in (tmp_path / "run").iterdir() if path.is_file() and path.name != "logouts"]
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from jupyter_client.session import Session
-from jupyter_cluster_kernels import ClusterKernelConnection, ClusterKernelManager
+from jupyter_cluster_connection import ClusterKernelConnection
+from jupyter_cluster_kernels import AsyncClusterKernelManager
 from jupyter_server.services.kernels.connection.base import (
     deserialize_msg_from_ws_v1,
     serialize_binary_message,
@@ -19,8 +20,8 @@ from jupyter_server.services.kernels.websocket import KernelWebsocketHandler
 from traitlets.config import Config
 
 
-def manager(folder: Path, **session: Any) -> ClusterKernelManager:
-    made = ClusterKernelManager(config=Config({"Session": session}))
+def manager(folder: Path, **session: Any) -> AsyncClusterKernelManager:
+    made = AsyncClusterKernelManager(config=Config({"Session": session}))
     made.connection_file = str(folder / "kernel-1.json")
     return made
 
@@ -72,7 +73,7 @@ def connection(
     monkeypatch.setattr(ZMQChannelsWebsocketConnection, "handle_incoming_message", lambda _, sent: passed.append(sent))
     page = Page(None if form == "binary" else form)
     made = ClusterKernelConnection(
-        parent=ClusterKernelManager(),
+        parent=AsyncClusterKernelManager(),
         websocket_handler=page,
         session=Session(),
         config=Config({"ClusterKernelConnection": {"debugger": debugger}}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import jupyter_cluster_identity
+import jupyter_cluster_logins
 import node.look
 import pytest
 from jupyter_cluster_password import whole_hash
@@ -55,7 +55,7 @@ def test_a_hash_counts_only_whole(tmp_path: Path, content: str, counts: bool) ->
 
 
 def test_server_and_probe_judge_by_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert vars(jupyter_cluster_identity)["whole_hash"] is vars(node.look)["whole_hash"] is whole_hash
+    assert vars(jupyter_cluster_logins)["whole_hash"] is vars(node.look)["whole_hash"] is whole_hash
     (tmp_path / "password_hash").write_text(WHOLE)
-    monkeypatch.setattr(jupyter_cluster_identity, "HERE", tmp_path)
-    assert jupyter_cluster_identity.password_hash() == WHOLE
+    monkeypatch.setattr(jupyter_cluster_logins, "HERE", tmp_path)
+    assert jupyter_cluster_logins.password_hash() == WHOLE

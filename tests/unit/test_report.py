@@ -17,7 +17,7 @@ FOUND = {
         "20": {name: [2 * (number + 1.0)] for number, name in enumerate(NAMES)},
         "many": {"status of 1": [2.0], "status of 20": [5.0]},
     },
-    "tasks": {"Log in, and ask what there is": 0.62},
+    "tasks": {"Log in, and ask what there is": 0.62, "look | Ask ssh": 0.1},
 }
 
 
@@ -32,6 +32,15 @@ def test_the_page_has_medians_and_ratios(tmp_path: Path) -> None:
     assert "| unchanged / floor | ≤ 2.0 | 1.33 | 1.50 |" in text
     assert "| 20 | 5.00 | 2.50 |" in text
     assert "| Log in, and ask what there is | 0.62 |" in text
+    assert "| look \\| Ask ssh | 0.10 |" in text
+
+
+def test_the_page_that_is_there_is_what_was_measured(tmp_path: Path) -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    (tmp_path / "performance.json").write_bytes((docs / "performance.json").read_bytes())
+    report.write(tmp_path)
+    for name in ("performance.md", "performance.svg"):
+        assert (docs / name).read_text() == (tmp_path / name).read_text()
 
 
 def test_the_chart_has_a_bar_for_each_median(tmp_path: Path) -> None:

@@ -80,6 +80,9 @@ def test_doctor_lists_the_jupyters_that_one_can_choose(laptop: Laptop, running: 
     assert "Jupyter: /opt/anaconda3/bin/jupyter (jupyter_server" in found
     without = " ".join(laptop.playbook("playbooks/doctor.yml", cluster_modules=[]).stdout.split())
     assert "Jupyter: none" in without
+    # Those whose names say so, of all that the node has.
+    assert "On offer: the modules anaconda/3, notebook/6 Python" in found
+    assert "On offer: the modules anaconda/3, notebook/6 Python" in without
     assert f"Others: {home}/.local/share/uv/tools/jupyterlab/bin/jupyter (jupyterlab 4.1.2)" in without
 
 

@@ -5,26 +5,35 @@ And what they are not told to do: open a port that lets neighbours in.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import secrets
 import stat
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from jupyter_client.jsonutil import json_default
-from jupyter_server.services.kernels.connection.base import (
-    deserialize_binary_message,
-    deserialize_msg_from_ws_v1,
-    serialize_msg_to_ws_v1,
-)
-from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
-from jupyter_server.services.kernels.kernelmanager import ServerKernelManager
-from traitlets import Bool, List, TraitType, Unicode
+from jupyter_client import ioloop, jsonutil
+from jupyter_client.manager import KernelManager
+from traitlets import List, TraitType, Unicode
 
 if TYPE_CHECKING:
     Trait = TraitType[Any, Any]
 else:
     Trait = TraitType
+
+try:
+    ServerKernelManager: Any = importlib.import_module(
+        "jupyter_server.services.kernels.kernelmanager"
+    ).ServerKernelManager
+except (ImportError, AttributeError):
+    # Before jupyter_server 2.
+    ServerKernelManager = ioloop.AsyncIOLoopKernelManager  # type: ignore[attr-defined]
+
+# Before jupyter_client 7 it has another name.
+json_default: Any = getattr(jsonutil, "json_default", None) or vars(jsonutil)["date_default"]
+#: The form of a websocket's messages that is not JSON.
+BINARY = "v1.kernel.websocket.jupyter.org"
 
 
 class Transport(Trait):
@@ -52,7 +61,7 @@ class Address(Trait):
         """Keep it."""
 
 
-class ClusterKernelManager(ServerKernelManager):
+class ClusterKernelManager(KernelManager):
     """Jupyter's own, for a kernel whose name alone decides how it talks."""
 
     transport: Any = Transport().tag(config=True)
@@ -75,46 +84,39 @@ class ClusterKernelManager(ServerKernelManager):
         super().write_connection_file(**kwargs)
 
 
-class ClusterKernelConnection(ZMQChannelsWebsocketConnection):
-    """Jupyter's own, which passes on what a page says to a kernel; but for the first message of a debugger.
+class AsyncClusterKernelManager(ClusterKernelManager, ServerKernelManager):  # type: ignore[misc]
+    """For a server that goes on while kernels start, as jupyter_server does."""
+
+
+class BlockingClusterKernelManager(ClusterKernelManager, ioloop.IOLoopKernelManager):  # type: ignore[name-defined, misc]
+    """For one that waits, as notebook 6 does."""
+
+
+def refuse_debugger(sent: Any, subprotocol: str | None, session: Any, forms: ModuleType) -> Any:
+    """Return the answer to the first message of a debugger, as a websocket sends it; None to any other message.
 
     At that one the kernel opens a port on the node's loopback, where its debugger asks nobody for a password, and which
-    stays open until the kernel has ended.
+    stays open until the kernel has ended. `forms` is Jupyter's module for the forms of messages.
     """
-
-    debugger: Any = Bool(False, help="Whether kernels may open a debugger's port.", config=True)
-
-    def handle_incoming_message(self, incoming_msg: Any) -> None:
-        """Pass a message on, or answer it as a kernel would that has no debugger."""
-        message = None if self.debugger else self.starts_debugger(incoming_msg)
-        if message is None:
-            super().handle_incoming_message(incoming_msg)
-            return
-        refused = {
-            "type": "response",
-            "command": "initialize",
-            "request_seq": message["content"].get("seq", 0),
-            "success": False,
-            "message": "The debugger is off on this server: its port on the node would let neighbours run code as you. "
-            "To have it all the same: my_debugger: true",
-        }
-        reply = self.session.msg("debug_reply", content=refused, parent=message["header"])
-        if self.subprotocol == "v1.kernel.websocket.jupyter.org":
-            said: Any = serialize_msg_to_ws_v1(reply, "control", self.session.pack)
-            self.websocket_handler.write_message(said, binary=True)
-        else:
-            self.websocket_handler.write_message(json.dumps({**reply, "channel": "control"}, default=json_default))
-
-    def starts_debugger(self, sent: Any) -> dict[str, Any] | None:
-        """Return the header and content of the message that makes a kernel open the port; None of any other."""
-        if self.subprotocol == "v1.kernel.websocket.jupyter.org":
-            _, (header, _, _, content, *_) = deserialize_msg_from_ws_v1(sent)
-            message = {"header": self.session.unpack(header)}
-            if message["header"]["msg_type"] == "debug_request":
-                message["content"] = self.session.unpack(content)
-        else:
-            message = deserialize_binary_message(sent) if isinstance(sent, bytes) else json.loads(sent)
-        is_first = (
-            message["header"]["msg_type"] == "debug_request" and message["content"].get("command") == "initialize"
-        )
-        return message if is_first else None
+    if subprotocol == BINARY:
+        _, (header, _, _, content, *_) = forms.deserialize_msg_from_ws_v1(sent)
+        message = {"header": session.unpack(header)}
+        if message["header"]["msg_type"] == "debug_request":
+            message["content"] = session.unpack(content)
+    else:
+        message = forms.deserialize_binary_message(sent) if isinstance(sent, bytes) else json.loads(sent)
+    if message["header"]["msg_type"] != "debug_request" or message["content"].get("command") != "initialize":
+        return None
+    # As a kernel answers that has no debugger.
+    refused = {
+        "type": "response",
+        "command": "initialize",
+        "request_seq": message["content"].get("seq", 0),
+        "success": False,
+        "message": "The debugger is off on this server: its port on the node would let neighbours run code as you. "
+        "To have it all the same: my_debugger: true",
+    }
+    reply = session.msg("debug_reply", content=refused, parent=message["header"])
+    if subprotocol == BINARY:
+        return forms.serialize_msg_to_ws_v1(reply, "control", session.pack)
+    return json.dumps({**reply, "channel": "control"}, default=json_default)

@@ -312,55 +312,86 @@ class Pair:
 def require_password() -> None:
     """Require a password that counts."""
     try:
-        importlib.import_module("jupyter_cluster_identity").password_hash()
+        importlib.import_module("jupyter_cluster_password").whole_hash(os.path.join(HERE, "password_hash"))
     except (OSError, ValueError):
         stop(f"{HERE}/password_hash is missing, or not whole. Run the playbook again.")
 
 
-def application() -> Any:
-    """Return the application that INTERFACE is, once it is seen to be one that heeds the options."""
-    module, name = {"lab": ("jupyterlab.labapp", "LabApp"), "notebook": ("notebook.app", "JupyterNotebookApp")}[
-        INTERFACE
-    ]
+def generation() -> Any:
+    """Return the generation of the Jupyter that INTERFACE is, once it is seen to be one that heeds the options."""
+    generations = importlib.import_module("jupyter_cluster_generations")
     try:
-        version = importlib.import_module("jupyter_server").__version__
-        extension = importlib.import_module("jupyter_server.extension.application").ExtensionApp
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        stop(f"the Jupyter {INTERFACE} in {sys.prefix} is not one that this is for: {error}.")
-    if not issubclass(found, extension) or int(version.split(".")[0]) < 2:
-        stop(f"the Jupyter {INTERFACE} in {sys.prefix} does not run on jupyter_server 2, so it would not be private.")
-    return found
+        return generations.find(INTERFACE)
+    except generations.Unfit as error:
+        stop(str(error))
 
 
-def with_own_files(server: Any) -> Any:
+def with_own_files(found: Any) -> Any:
     """Return the class of server that reads its user's own configuration, too; beside --config, Jupyter reads none."""
-    read = importlib.import_module("traitlets.config").Application.load_config_file
+    config = importlib.import_module("traitlets.config")
+    read = config.Application.load_config_file
+    server, place = found.server(), os.environ["JUPYTER_RUNTIME_DIR"]
+    # SQLite's locks hang on some disks of a network: what the server keeps for itself is on the node.
+    databases = {
+        "NotebookNotary": {"db_file": os.path.join(place, "nbsignatures.db")},
+        "BaseFileIdManager": {"db_path": os.path.join(place, "file_id_manager.db")},
+    }
 
-    class ClusterServerApp(server):  # type: ignore[misc]
+    class ClusterServerApp(server):  # type: ignore[misc, valid-type]
         """Jupyter's own, for one who has files of their own."""
 
         def load_config_file(self, suppress_errors: bool = True) -> None:
             """Read the user's own, in Jupyter's order, and ours at last, which beats them."""
+            self.update_config(config.Config(databases))
+            read(self, "jupyter_config", path=self.config_file_paths)
+            read(self, found.file, path=self.config_file_paths)
+            self.read_ours()
+
+        def read_ours(self) -> None:
+            """Read ours, and have the command line beat it."""
             folder, ours = os.path.split(option("config"))
-            for path, name in (
-                (self.config_file_paths, "jupyter_config"),
-                (self.config_file_paths, self.config_file_name),
-                (folder, ours),
-            ):
-                read(self, name, path=path)
+            read(self, ours, path=folder)
 
         def init_configurables(self) -> None:
-            """Refuse a gateway before Jupyter looks for it, and looks for it again."""
-            require_kernels_here(self)
+            """Use what was read; and refuse a gateway before Jupyter looks for it, and looks for it again."""
+            # What an extension has taken over meanwhile, from an old file of another application, beats nothing.
+            self.read_ours()
+            require_kernels_here(self, found)
             super().init_configurables()
 
     return ClusterServerApp
 
 
-def require_kernels_here(server: Any) -> None:
+def initialize(found: Any) -> Any:
+    """Let Jupyter come as far as it can without listening; where it ends by itself, say so."""
+    try:
+        return found.make(with_own_files(found), found.options(OPTIONS))
+    except SystemExit as error:
+        why = error.code if isinstance(error.code, str) else "Jupyter has ended by itself, and its log says why."
+        stop(why.replace("Not started: ", ""))
+
+
+def require_privacy(server: Any, found: Any) -> None:
+    """Require that the server which is about to serve is the one that the options describe."""
+    if server.config.get("JupyterCluster", {}).get("whole") != found.section:
+        stop(f"{option('config')} is not whole, or cannot be read. Run the playbook again.")
+    # Beside a socket there is no port.
+    names = ("sock", "sock_mode") if option("ServerApp.sock") else ("sock", "ip", "port", "port_retries")
+    wrong = [
+        name for name in (*names, "certfile", "keyfile") if found.value(server, name) != option(f"ServerApp.{name}")
+    ]
+    wrong += found.wrong(server)
+    if not server.http_server.ssl_options:
+        wrong.append("https")
+    if not found.talks_privately(server):
+        wrong.append("how kernels talk")
+    if wrong:
+        stop(f"your own configuration of Jupyter would change what keeps others out: {', '.join(wrong)}.")
+
+
+def require_kernels_here(server: Any, found: Any) -> None:
     """Require that kernels run on this node, not on a gateway, which a file or a variable of the user's may name."""
-    gateway = importlib.import_module("jupyter_server.gateway.gateway_client").GatewayClient.instance(parent=server)
+    gateway = importlib.import_module(found.gateway).GatewayClient.instance(parent=server)
     if gateway.gateway_enabled:
         stop(
             f"your kernels would run on the gateway {gateway.url}, which nothing here keeps others out of. Take"
@@ -371,73 +402,9 @@ def require_kernels_here(server: Any) -> None:
 
 def require_kernels(server: Any) -> None:
     """Require that of the kernels which are there, if any are, one at least can start."""
-    causes: dict[str, str] = {}
-    # A manager of kernelspecs that is not Jupyter's own says itself what is wrong.
-    with contextlib.suppress(Exception):
-        found = server.kernel_spec_manager.find_kernel_specs()
-        causes = {name: cause(server, name, folder) for name, folder in found.items()}
-    if causes and all(causes.values()):
-        stop(f"no kernel could start. {' '.join(sorted(set(causes.values())))}")
-
-
-def cause(server: Any, name: str, folder: str) -> str:
-    """Say why the kernels of a kernelspec cannot start, with the remedy, if it is known beforehand."""
-    kind = importlib.import_module("jupyter_client.kernelspec").KernelSpec
-    try:
-        spec = kind.from_resource_dir(folder)
-    except FileNotFoundError:
-        # Jupyter's own, of its own Python.
-        spec = kind()
-    except (OSError, ValueError) as error:
-        return f"{folder}/kernel.json cannot be read ({error}): mend it, or remove that kernelspec."
-    factory = importlib.import_module("jupyter_client.provisioning").KernelProvisionerFactory.instance(parent=server)
-    wanted = spec.metadata.get("kernel_provisioner", {}).get("provisioner_name", factory.default_provisioner_name)
-    if not factory.is_provisioner_available(spec):
-        return (
-            f"There is no {wanted}: install it, or take it out of your own configuration of Jupyter"
-            " (KernelProvisionerFactory.default_provisioner_name, JUPYTER_DEFAULT_PROVISIONER_NAME, or a kernelspec)."
-        )
-    program = spec.argv[0] if spec.argv else ""
-    # Jupyter puts its own Python for a mere `python`, and fills in what is in braces.
-    if os.path.isabs(program) and "{" not in program and not shutil.which(program) and wanted == "local-provisioner":
-        return f"The program of the kernelspec {name}, {program}, is not there: install it, or remove that kernelspec."
-    return ""
-
-
-def initialize(found: Any) -> Any:
-    """Let Jupyter come as far as it can without listening; where it ends by itself, say so."""
-    found.serverapp_class = with_own_files(found.serverapp_class)
-    try:
-        return found.initialize_server(argv=OPTIONS)
-    except SystemExit as error:
-        why = error.code if isinstance(error.code, str) else "Jupyter has ended by itself, and its log says why."
-        stop(why.replace("Not started: ", ""))
-
-
-def require_privacy(server: Any) -> None:
-    """Require that the server which is about to serve is the one that the options describe."""
-    owner = importlib.import_module("jupyter_cluster_identity").Owner
-    if server.config.get("JupyterCluster", {}).get("whole") is not True:
-        stop(f"{option('config')} is not whole, or cannot be read. Run the playbook again.")
-    # Beside a socket there is no port.
-    names = ("sock", "sock_mode") if option("ServerApp.sock") else ("sock", "ip", "port", "port_retries")
-    wrong = [
-        name for name in (*names, "certfile", "keyfile") if str(getattr(server, name)) != option(f"ServerApp.{name}")
-    ]
-    if type(server.identity_provider) is not owner or not server.identity_provider.auth_enabled:
-        wrong.append("the password")
-    if server.identity_provider.token:
-        wrong.append("a token")
-    if not server.http_server.ssl_options:
-        wrong.append("https")
-    ours = importlib.import_module("jupyter_cluster_kernels")
-    used = importlib.import_module("traitlets").import_item(server.kernel_manager.kernel_manager_class)
-    if not issubclass(used, ours.ClusterKernelManager):
-        wrong.append("how kernels talk")
-    if not issubclass(server.kernel_websocket_connection_class, ours.ClusterKernelConnection):
-        wrong.append("the debugger")
-    if wrong:
-        stop(f"your own configuration of Jupyter would change what keeps others out: {', '.join(wrong)}.")
+    trouble = importlib.import_module("jupyter_cluster_kernelspecs").trouble(server)
+    if trouble:
+        stop(f"no kernel could start. {trouble}")
 
 
 def require_listening() -> None:
@@ -482,21 +449,21 @@ def serve() -> None:
         sys.path.insert(0, HERE)
         sys.dont_write_bytecode = True
         require_password()
-        pair, found = Pair(), application()
+        pair, found = Pair(), generation()
         # As the command `jupyter` does it: terminals and kernels find what is installed beside it.
         os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
         # What the kernels write has the umask of the user.
         os.umask(umask)
         at_the_end.callback(leave_place, place)
         server = initialize(found)
-        require_privacy(server)
+        require_privacy(server, found)
         require_kernels(server)
         server.http_server.ssl_options = pair.context
         if says(LOCK) != process(os.getpid()):
             stop("another start has taken the lock.")
         threading.Thread(target=keep_place, args=(place,), daemon=True).start()
         # After Jupyter's own first step there, which is to listen.
-        server.io_loop.add_callback(require_listening)
+        importlib.import_module("tornado.ioloop").IOLoop.current().add_callback(require_listening)
         server.start()
 
 

@@ -7,12 +7,16 @@ import glob
 import json
 import os
 import re
+import signal
+import subprocess
 
 from node.folder import read
 
 #: Where environments usually are, in the home.
 USUAL = ("venvs/*", ".venvs/*", ".virtualenvs/*", "envs/*", ".local/share/uv/tools/*", "*/.pixi/envs/*")
 PACKAGES = ("jupyterlab", "notebook", "jupyter_server")
+#: What is in the names of modules that may have one; and how long the node's list of modules may take, in seconds.
+NAMES, LISTED = re.compile(r"(?i)python|conda|jupyter|notebook"), 20.0
 
 
 def jupyters() -> list[str]:
@@ -49,3 +53,27 @@ def _versions(path: str) -> list[str]:
             version = re.fullmatch(rf"{package}-(.+)\.dist-info", os.path.basename(folder))
             found += [f"{package} {version[1]}"] if version else []
     return found
+
+
+def modules() -> list[str]:
+    """Return the names of the modules that may have a Jupyter, as `module avail` lists them."""
+    try:
+        # In a group of its own, whose members would keep its output open.
+        asked = subprocess.Popen(
+            ["bash", "-lc", "module -t avail 2>&1"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError:
+        return []
+    with asked:
+        try:
+            listed, _ = asked.communicate(timeout=LISTED)
+        except subprocess.TimeoutExpired:
+            os.killpg(asked.pid, signal.SIGKILL)
+            return []
+    # A folder of modules ends with a colon or a slash; behind the default one stands that it is.
+    lines = (re.sub(r"(\(.*\)|<.*>)$", "", line.strip()) for line in os.fsdecode(listed).splitlines())
+    return sorted({line for line in lines if re.fullmatch(r"[^\s:]*[^\s:/]", line) and NAMES.search(line)})

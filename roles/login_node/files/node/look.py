@@ -15,9 +15,9 @@ from typing import Any
 
 from jupyter_cluster_password import whole_hash
 
-from node import certificate, disk, ports
+from node import certificate, disk, home, ports
 from node.ask import answer
-from node.find import jupyters
+from node.find import jupyters, modules
 from node.folder import Failure, Folder
 from node.keepers import choose, keeper, kept_by, sessions
 from node.logind import ends_processes
@@ -50,6 +50,7 @@ def look(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
         **installed(),
         **root(data["root"]),
         **files(folder, data),
+        **home.facts(),
         **disk.facts(folder, running[0] if running else None, data["writes"]),
         "keeper": chosen,
         "sessions": there,
@@ -63,6 +64,7 @@ def look(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
         "left_folder": gone(running, folder),
         "left_kernels": sorted(left_kernels(folder, disk.places(), SPARED)),
         "jupyters": jupyters() if data["find"] else [],
+        "modules": modules() if data["find"] else [],
     }
     if running and data["server"]:
         facts["server"]["answer"] = answer(folder, data)
