@@ -16,6 +16,8 @@ from browser import Browser
 from containers import inside
 from patience import SLOWLY, seconds
 
+import playbooks
+
 PROJECT = Path(__file__).resolve().parents[2]
 NODE = "hydra08i.rzg.mpg.de"
 GATEWAY = "gate.rzg.mpg.de"
@@ -89,25 +91,15 @@ class Laptop:
         # What is read in the project's folder, whatever molecule's own runs look like.
         around["ANSIBLE_CONFIG"] = str(PROJECT / "ansible.cfg")
         inherited = {name: value for name, value in os.environ.items() if name != "ANSIBLE_STDOUT_CALLBACK"}
+        argv = ["ansible-playbook", str(PROJECT / name), "-i", str(inventory or self.inventory)]
+        argv += [f"-e@{self.scenario}/vars/me.yml", *more, *options]
+        environment = {**inherited, **around, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT), **(env or {})}
+        if errors == subprocess.STDOUT:
+            return playbooks.run(argv, environment, cwd, seconds(180))
         return subprocess.run(
-            [
-                "ansible-playbook",
-                PROJECT / name,
-                "-i",
-                inventory or self.inventory,
-                f"-e@{self.scenario}/vars/me.yml",
-                *more,
-                *options,
-            ],
-            env={**inherited, **around, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT), **(env or {})},
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            timeout=seconds(180),
-            check=False,
-        )
+            argv, env=environment, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
+            text=True, timeout=seconds(180), check=False,
+        )  # fmt: skip
 
     def servers(self) -> list[str]:
         """Return the process numbers of all servers that run, whatever any record says.

@@ -10,6 +10,13 @@ from browser import Browser
 from generations import Elder
 from patience import seconds
 
+#: Pages of all kinds. Those that ask for a password have the word in them.
+PAGES = (
+    "/api", "/api/status", "/api/contents", "/api/kernels", "/api/kernelspecs", "/api/sessions", "/api/terminals",
+    "/api/me", "/api/config/common", "/metrics", "/files/.bashrc", "/view/.bashrc", "/edit/.bashrc", "/tree", "/lab",
+    "/lab/api/settings", "/nbconvert/html/x.ipynb", "/kernelspecs/python3/logo-64x64.png", "/custom/custom.css",
+    "/static/favicon.ico", "/terminals/1", "/api/security/csp-report",
+)  # fmt: skip
 PASSWORD = "correct horse battery staple"
 #: How long the answers to four wrong passwords take together, in seconds.
 LATER = 1.5
@@ -60,6 +67,13 @@ def test_nothing_listens_at_a_port_and_only_the_password_opens(elder: Elder) -> 
     assert stranger.request("/api/contents", headers={"Authorization": "token known"})[0] == 403
     assert stranger.request("/api/contents", headers={"Owner-Key": "unknown"})[0] == 403
     assert may(elder.visitor())
+
+
+def test_without_a_login_one_sees_next_to_nothing(elder: Elder) -> None:
+    stranger = elder.browser()
+    shown = {path for path in PAGES if stranger.request(path)[0] == 200 and "password" not in stranger.request(path)[1]}
+    classic = elder.generation.package == "notebook"
+    assert shown == {"/api", "/static/favicon.ico", *(["/custom/custom.css"] if classic else [])}
 
 
 def test_an_old_file_of_one_s_own_opens_nothing(elder: Elder) -> None:

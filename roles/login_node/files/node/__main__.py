@@ -7,7 +7,6 @@ and `data`. The folder may come as an argument instead.
 from __future__ import annotations
 
 import base64
-import importlib.abc
 import importlib.util
 import json
 import sys
@@ -20,14 +19,21 @@ SENT = json.load(sys.stdin)
 MODULES = json.loads(zlib.decompress(base64.b64decode(SENT["program"])))
 
 
-class Sent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds what was sent: the package `node`, and a module that the server has, too."""
+class Sent:
+    """Finds what was sent: the package `node`, and a module that the server has, too.
+
+    It is a finder and a loader by what it has: the classes of these names take as long to import as Python to start.
+    """
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         """Find a module by its name."""
         if name not in MODULES:
             return None
-        return importlib.util.spec_from_loader(name, self, is_package=name == "node")
+        loader: Any = self
+        return importlib.util.spec_from_loader(name, loader, is_package=name == "node")
+
+    def create_module(self, spec: Any) -> None:
+        """Leave it to Python."""
 
     def exec_module(self, module: Any) -> None:
         """Run its text."""

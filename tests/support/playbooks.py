@@ -1,0 +1,94 @@
+"""Runs ansible-playbook many times, and reads ansible-core's modules once.
+
+The scenarios run playbooks by the hundred, and the import of those modules is a fifth of a run. A process that has
+imported them forks for each run; from there on all is what the program `ansible-playbook` does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NoReturn
+
+#: What imports all that each run needs.
+MODULES = ["ansible.cli.playbook", "ansible.executor.playbook_executor", "cryptography.x509", "argon2"]
+#: How the names of variables begin that count while Ansible is imported.
+READ = ("ANSIBLE_", "COLUMNS", "HOME", "LANG", "LC_", "PATH", "PYTHON", "TERM")
+
+_server = multiprocessing.get_context("forkserver")
+_begun: dict[str, str] = {}
+
+
+def run(argv: list[str], env: Mapping[str, str], cwd: Path, limit: float) -> subprocess.CompletedProcess[str]:
+    """Run a playbook with nothing to read; return what it prints. Another Ansible than the first one's is a program."""
+    begin(env)
+    if read_at_import(env) != _begun:
+        return subprocess.run(
+            argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, timeout=limit, check=False,
+        )  # fmt: skip
+    with tempfile.NamedTemporaryFile("r") as output:
+        with without_a_main():
+            process = _server.Process(target=play, args=(argv, dict(env), str(cwd), output.name))
+            process.start()
+        process.join(limit)
+        if process.exitcode is None:
+            process.kill()
+            raise subprocess.TimeoutExpired(argv, limit, output.read())
+        return subprocess.CompletedProcess(argv, process.exitcode, output.read())
+
+
+def read_at_import(env: Mapping[str, str]) -> dict[str, str]:
+    """Return what counts of an environment while Ansible is imported."""
+    return {name: value for name, value in env.items() if name.startswith(READ)}
+
+
+def begin(env: Mapping[str, str]) -> None:
+    """Start the process that forks, for the first environment."""
+    if _begun:
+        return
+    _begun.update(read_at_import(env))
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(env)
+    try:
+        with without_a_main():
+            _server.set_forkserver_preload(MODULES)
+            _server.Process(target=int).start()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextlib.contextmanager
+def without_a_main() -> Iterator[None]:
+    """Keep what is forked from importing the program that runs the tests."""
+    main = sys.modules["__main__"]
+    kept = {name: value for name, value in vars(main).items() if name in ("__file__", "__spec__")}
+    vars(main).pop("__file__", None)
+    vars(main)["__spec__"] = None
+    try:
+        yield
+    finally:
+        vars(main).update(kept)
+
+
+def play(argv: list[str], env: dict[str, str], cwd: str, output: str) -> NoReturn:
+    """Become the program."""
+    os.setsid()
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(cwd)
+    for descriptor, path, mode in ((0, os.devnull, os.O_RDONLY), (1, output, os.O_WRONLY), (2, output, os.O_WRONLY)):
+        os.dup2(os.open(path, mode | os.O_APPEND), descriptor)
+    sys.argv[:] = argv
+    from ansible.cli.playbook import main
+
+    main()
+    raise SystemExit(0)
