@@ -53,6 +53,53 @@ def test_a_server_is_found_fit_and_starts(laptop: Laptop, writes: Writes, file: 
     laptop.end_server()
 
 
+#: What people, and centres, set there.
+VARIABLES = (
+    "BASH_ENV=/none CDPATH=/tmp ENV=/none IFS=x POSIXLY_CORRECT=1 TMOUT=9999 TMPDIR=/tmp LC_ALL=C TZ=Asia/Tokyo"
+    " TERM=none IPYTHONDIR=/tmp/none-$USER JUPYTER_CONFIG_DIR=/tmp/none JUPYTER_CONFIG_PATH=/tmp/none"
+    " JUPYTER_NO_CONFIG=1 JUPYTER_PATH=/tmp/none JUPYTER_PORT=9999 JUPYTER_RUNTIME_DIR=/tmp/none"
+    " JUPYTER_TOKEN=known JUPYTERHUB_API_TOKEN=x"
+    " LD_LIBRARY_PATH=/none LD_PRELOAD=/none.so PYTHONDONTWRITEBYTECODE=1 PYTHONSTARTUP=/none PYTHONWARNINGS=error"
+    " XDG_CONFIG_HOME=/tmp/none XDG_DATA_HOME=/tmp/none XDG_RUNTIME_DIR=/none"
+    " http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9"
+)
+
+
+def test_variables_that_people_set_open_nothing_and_break_nothing(laptop: Laptop, writes: Writes) -> None:
+    writes(".profile", f"export {VARIABLES}")
+    started = laptop.playbook("site.yml")
+    assert started.returncode == 0, started.stdout
+    stranger = laptop.browser()
+    assert stranger.request("/api/contents")[0] == stranger.request("/api/contents?token=known")[0] == 403
+    browser = laptop.browser()
+    assert browser.login(laptop.password)
+    kernel = browser.api("kernels", {"name": "python3"}, "POST")["id"]
+    assert browser.run(kernel, "import os; print(os.environ['TZ'])") == "Asia/Tokyo\n"
+    browser.api(f"kernels/{kernel}", method="DELETE")
+    assert "Works:    yes" in laptop.playbook("playbooks/doctor.yml").stdout
+    laptop.end_server()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("PYTHONOPTIMIZE=2", "PYTHONOPTIMIZE=2 takes texts out of programs that Jupyter needs. Take it out of your"),
+        ("PYTHONHOME=/none", "and where your login scripts set PYTHONHOME, take that out."),
+        (
+            "SSL_CERT_FILE=/none http_proxy=http://127.0.0.1:9",
+            "SSL_CERT_FILE is /none in your login scripts, and that",
+        ),
+    ],
+)
+def test_a_variable_that_cannot_work_is_named(laptop: Laptop, writes: Writes, line: str, said: str) -> None:
+    writes(".profile", f"export {line}")
+    refused = laptop.playbook("site.yml")
+    assert refused.returncode != 0
+    assert said in " ".join(refused.stdout.split())
+    assert "place for the sockets" not in refused.stdout
+    assert not laptop.servers()
+
+
 @pytest.mark.parametrize(
     ("file", "line"),
     [(".bashrc", "exec sleep 1000"), (".bashrc", "sleep 1000 &")],

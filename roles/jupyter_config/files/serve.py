@@ -431,6 +431,8 @@ def clear_way() -> None:
 
 def serve() -> None:
     """Take the lock, and serve until the end."""
+    if sys.flags.optimize > 1:
+        stop("PYTHONOPTIMIZE=2 takes texts out of programs that Jupyter needs. Take it out of your login scripts.")
     place = os.environ["JUPYTER_RUNTIME_DIR"]
     umask = os.umask(0o077)
     with contextlib.ExitStack() as at_the_end:
@@ -467,13 +469,25 @@ def serve() -> None:
         server.start()
 
 
+def certificates() -> str:
+    """Say which variable of the user's names certificates that are not there; else where to look."""
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        path = os.environ.get(name)
+        if path and not os.path.exists(path):
+            return f"{name} is {path} in your login scripts, and that is not there: take it out."
+    return "The log says where (`logs`)."
+
+
 def main() -> None:
     """Serve, or say in one line why not."""
     try:
         serve()
     except OSError as error:
-        # Of an open file, Python has but a number.
-        stop(f"{error.filename if isinstance(error.filename, str) else HERE}: {error.strerror or error}.")
+        if isinstance(error.filename, str):
+            stop(f"{error.filename}: {error.strerror or error}.")
+        # Of an open file Python has but a number, and of certificates not even that.
+        traceback.print_exc()
+        stop(f"{error.strerror or error}. {certificates()}")
     except ValueError as error:
         stop(str(error))
     except Exception as error:
