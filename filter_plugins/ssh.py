@@ -339,6 +339,11 @@ def _host_key(host: str, host_keys: Mapping[str, Sequence[str]]) -> list[str]:
     ]
 
 
+def _word(text: str) -> str:
+    """Return a path as ssh_config has it: in quotes, where a blank would end it, or an apostrophe begin another one."""
+    return f'"{text}"' if re.search(r"[\s']", text) else text
+
+
 def _block(host: str, settings: Sequence[str]) -> str:
     return "".join([f"Host {host}\n", *(f"    {setting}\n" for setting in settings)])
 
@@ -502,7 +507,7 @@ def ssh_tunnel(
             *_host_key(end, host_keys),
             "# Makes ssh read the blocks of the real name too, for all the rest.",
             "CanonicalizeHostname yes",
-            *(f"LocalForward {begin} {address}" for begin, address in forwards),
+            *(f"LocalForward {begin} {_word(address)}" for begin, address in forwards),
             "ExitOnForwardFailure yes",
             "# A `Host *` may have these otherwise, and then nothing would be forwarded, ssh would give up, or run a",
             "# command.",
