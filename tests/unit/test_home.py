@@ -1,4 +1,4 @@
-"""What is said of the disk of a home. Disks of a network are not to be had here: these are lines as their nodes have."""
+"""What is said of the disk of a home. Disks of a network are not to be had here: these are lines of such nodes."""
 
 from __future__ import annotations
 
