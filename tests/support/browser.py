@@ -43,7 +43,7 @@ class Browser:
         request = urllib.request.Request(self.url + path, data, everything, method=method)
         try:
             with self.opener.open(request, timeout=seconds(20)) as answer:
-                return answer.status, answer.read().decode(), dict(answer.headers)
+                return answer.status, answer.read().decode(errors="replace"), dict(answer.headers)
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode(), dict(error.headers)
 

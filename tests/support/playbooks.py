@@ -19,7 +19,7 @@ from typing import NoReturn
 #: What imports all that each run needs.
 MODULES = ["ansible.cli.playbook", "ansible.executor.playbook_executor", "cryptography.x509", "argon2"]
 #: How the names of variables begin that count while Ansible is imported.
-READ = ("ANSIBLE_", "COLUMNS", "HOME", "LANG", "LC_", "PATH", "PYTHON", "TERM")
+READ = ("ANSIBLE_", "COLUMNS", "HOME", "LANG", "LC_", "PATH", "PYTHON", "TERM", "TZ")
 
 _server = multiprocessing.get_context("forkserver")
 _begun: dict[str, str] = {}

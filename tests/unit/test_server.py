@@ -342,6 +342,9 @@ def test_a_keeper_shows_the_session_that_is_meant(kind: str, session: str) -> No
     shown = {"screen": "screen -r 12.jupyter", "tmux": "tmux attach -t jupyter"}
     assert keeper.look(session) == shown[kind]
     assert keeper.look() == shown[kind].replace("12.", "")
+    # In any shell, also csh's and fish.
+    keeper.folder = "/own folder"
+    assert keeper.look(session) == f"env {keeper.variable}='/own folder' {shown[kind]}"
 
 
 @pytest.mark.parametrize(
@@ -358,11 +361,8 @@ def test_a_keeper_shows_the_session_that_is_meant(kind: str, session: str) -> No
         ("tmux", "directory /tmp/tmux-7 has unsafe permissions\n", False),
     ],
 )
-def test_a_keeper_says_whether_it_would_start_something(
-    monkeypatch: pytest.MonkeyPatch, kind: str, said: str, starts: bool
-) -> None:
+def test_a_keeper_says_whether_it_would_start_something(kind: str, said: str, starts: bool) -> None:
     keeper = KEEPERS[kind](kind, "jupyter", [], 1)
-    monkeypatch.setattr(keeper, "listing", lambda: subprocess.CompletedProcess([kind], 1, said.encode()))
-    trouble = keeper.trouble()
+    trouble = keeper.trouble(subprocess.CompletedProcess([kind], 1, said.encode()))
     assert (trouble == "") is starts
     assert starts or trouble.startswith(f"{kind} does not start: {said.strip()} Where its folder")

@@ -147,7 +147,7 @@ def test_a_gateway_that_is_asked_meanwhile_is_left_to_a_node_that_answers_after_
     ssh: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a slow network; the node's connection goes by way of it."""
-    monkeypatch.setattr(ssh_look, "AT_ONCE", 0)
+    monkeypatch.setattr(ssh_look, "_is_open", lambda state: False)
     assert look(ssh, "open", "dead", close=True)["states"] == {"open": "open", "dead": "dead"}
     assert closed(ssh) == []
 

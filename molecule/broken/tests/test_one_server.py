@@ -268,7 +268,8 @@ def test_kernels_that_a_killed_server_has_left_are_named_and_spared(laptop: Lapt
             {"cluster_endpoint": "loopback", "my_node_port": 9799}, "Port 9799 of hydra08i.rzg.mpg.de is taken.",
         ),
         (
-            "chmod 755 /run/screen/S-$(id -un)", "chmod 700 /run/screen/S-$(id -un)", {}, "screen does not start: ",
+            "mkdir -m 755 bad && echo 'export SCREENDIR=~/bad' >.bash_profile", "rm -r bad .bash_profile", {},
+            "screen does not start: ",
         ),
     ],
     ids=["a foreign session", "a port that is taken", "a keeper that does not start"],

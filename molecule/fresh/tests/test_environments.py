@@ -211,10 +211,14 @@ def test_manners_are_kept_and_said(laptop: Laptop, stopped: None) -> None:
         "cluster_threads": 3,
         "my_threads": 2,
         "cluster_policy": "At most 4 cores.",
+        "cluster_ends": "every night at 3",
     }
     started = laptop.playbook("site.yml", **chosen)
     assert started.returncode == 0, started.stdout
-    assert "; ends no kernel; nice 7; 2 threads a kernel" in started.stdout
+    limits = "; ends no kernel; the node ends what runs there every night at 3; nice 7; 2 threads a kernel"
+    assert limits in " ".join(started.stdout.split())
+    looked = laptop.playbook("playbooks/doctor.yml", **chosen)
+    assert "Limits: the node ends what runs there every night at 3" in " ".join(looked.stdout.split())
     # That is for the first start.
     assert "At most 4 cores." not in started.stdout
     browser = laptop.browser()

@@ -1,6 +1,6 @@
 """What differs between the generations of Jupyter, where a server of one is made and judged.
 
-jupyter_server 2 has JupyterLab 3.4 and newer, and notebook 7; jupyter_server 1 has JupyterLab 3; notebook 6 is a server
+JupyterLab 4 and notebook 7 run on jupyter_server 2, JupyterLab 3 on that or on jupyter_server 1; notebook 6 is a server
 of its own. What runs is asked what it is: another package's version says nothing of it.
 """
 
@@ -10,7 +10,7 @@ import importlib
 import sys
 from typing import Any, ClassVar
 
-#: What each interface is in: module, application, and what its server is.
+#: What each interface is in, a module and its application: the newest first.
 APPLICATIONS = {
     "lab": [("jupyterlab.labapp", "LabApp")],
     "notebook": [("notebook.app", "JupyterNotebookApp"), ("notebook.notebookapp", "NotebookApp")],
@@ -66,6 +66,10 @@ class Generation:
             **self.keeps_out(),
             **{f"{name}.kernel_manager_class": value for name, value in self.managers.items()},
         }
+        # One that is missing, or damaged, says so itself; Jupyter would say that an option has a wrong value.
+        for value in ours.values():
+            if value.startswith("jupyter_cluster_"):
+                importlib.import_module(value.rpartition(".")[0])
         return [*map(self.renamed, given), *(f"--{name}={value}" for name, value in ours.items())]
 
     def renamed(self, option: str) -> str:

@@ -10,16 +10,22 @@ from __future__ import annotations
 import abc
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 from node import programs
-from node.folder import Failure
+from node.folder import Failure, Folder
 from node.processes import end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    Listing = subprocess.CompletedProcess[bytes]
+
+#: How long the name of a folder with sockets may be, in bytes, to leave room for that of a socket.
+LONGEST = 80
 
 
 class Keeper(abc.ABC):
@@ -27,15 +33,15 @@ class Keeper(abc.ABC):
 
     #: The program's name; what it says of its sessions where all is well; and what helps where it is not.
     kind, well, remedy = "", "", ""
-    #: The variable that names the folder with its sockets.
-    variable = ""
+    #: The variable that names the folder with its sockets; and one of ours for it, where the node's cannot be used.
+    variable, own = "", ""
 
     def __init__(self, program: str, name: str, last: list[str], patience: float) -> None:
         """Take the program's path, the session's name, and those that our server ran in last, as `session` has them."""
         self.program, self.name, self.last, self.patience = program, name, last, patience
         #: What a new session is started by, where one would end with the login.
         self.within: list[str] = []
-        #: The folder with its sockets, where the user's login scripts name one.
+        #: The folder with its sockets, where that is not the node's.
         self.folder = ""
 
     @abc.abstractmethod
@@ -43,8 +49,8 @@ class Keeper(abc.ABC):
         """Start a program in our last session, if another window of the user's kept it alive, else in a new one."""
 
     @abc.abstractmethod
-    def alive(self) -> list[str]:
-        """Return the sessions of that name."""
+    def alive(self, listed: Listing | None = None) -> list[str]:
+        """Return the sessions of that name, of those that are listed, or that there are."""
 
     def end(self, doomed: list[int], seconds: float) -> list[int]:
         """End what runs in it: the session ends with its last window, and other windows are the user's own."""
@@ -54,25 +60,31 @@ class Keeper(abc.ABC):
     def look(self, session: str = "") -> str:
         """Return the command that shows our session, or one that `alive` has named."""
 
+    def there(self) -> str:
+        """Return what such a command begins with, in any shell, where the user's own has another folder."""
+        if self.folder == os.environ.get(self.variable, ""):
+            return ""
+        return f"env {self.variable}={shlex.quote(self.folder)} "
+
     @staticmethod
     @abc.abstractmethod
     def session(variable: Callable[[str], str]) -> str:
         """Return the session that a program runs in, by its environment; an empty string where it is in none."""
 
     @abc.abstractmethod
-    def listing(self) -> subprocess.CompletedProcess[bytes]:
+    def listing(self) -> Listing:
         """Ask for its sessions."""
 
-    def trouble(self) -> str:
-        """Return why it would start nothing, with the remedy; an empty string where it would."""
-        said = " ".join(self.listing().stdout.decode(errors="replace").split())
+    def trouble(self, listed: Listing) -> str:
+        """Return why it would start nothing, with the remedy, by what it lists; an empty string where it would."""
+        said = " ".join(listed.stdout.decode(errors="replace").split())
         return "" if not said or re.search(self.well, said) else f"{self.kind} does not start: {said} {self.remedy}"
 
-    def begin(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    def begin(self, *arguments: str) -> Listing:
         """Run the keeper's program, which goes on by itself then."""
         return self.run(*arguments, within=self.within)
 
-    def run(self, *arguments: str, within: Sequence[str] = ()) -> subprocess.CompletedProcess[bytes]:
+    def run(self, *arguments: str, within: Sequence[str] = ()) -> Listing:
         """Run the keeper's program."""
         try:
             return programs.run(
@@ -85,7 +97,7 @@ class Keeper(abc.ABC):
                 f"{self.kind} does not answer. See on the node what hangs, and the disk of its folder."
             ) from None
 
-    def require(self, done: subprocess.CompletedProcess[bytes]) -> None:
+    def require(self, done: Listing) -> None:
         """Require that a program was started."""
         if done.returncode != 0:
             said = " ".join(done.stdout.decode(errors="replace").split()) or f"exit status {done.returncode}"
@@ -97,7 +109,7 @@ class Screen(Keeper):
 
     kind = "screen"
     well = r"No Sockets found|There (is|are) "
-    variable = "SCREENDIR"
+    variable, own = "SCREENDIR", "run/screen"
     remedy = (
         "Where its folder cannot be used, ask the cluster's support, or set SCREENDIR to a private folder (mode 0700) "
         "of yours in your ~/.bash_profile."
@@ -113,19 +125,19 @@ class Screen(Keeper):
                 self.run("-wipe", last)
         self.require(self.begin("-dmS", self.name, *command))
 
-    def listing(self) -> subprocess.CompletedProcess[bytes]:
+    def listing(self) -> Listing:
         """Ask for them."""
         return self.run("-ls")
 
-    def alive(self) -> list[str]:
+    def alive(self, listed: Listing | None = None) -> list[str]:
         """Return them; a dead one is no more than a name."""
-        rows = self.listing().stdout.decode(errors="replace").splitlines()
+        rows = (listed or self.listing()).stdout.decode(errors="replace").splitlines()
         found = (re.fullmatch(rf"\t(\d+\.{re.escape(self.name)})\t(.*)", row) for row in rows)
         return [row[1] for row in found if row and "Dead" not in row[2]]
 
     def look(self, session: str = "") -> str:
         """Return it; several sessions may have one name."""
-        return f"screen -r {session or self.name}"
+        return f"{self.there()}screen -r {session or self.name}"
 
     @staticmethod
     def session(variable: Callable[[str], str]) -> str:
@@ -152,19 +164,19 @@ class Tmux(Keeper):
                 return
         self.require(self.begin("new-session", "-d", "-s", self.name, "-n", self.name, *command))
 
-    def listing(self) -> subprocess.CompletedProcess[bytes]:
+    def listing(self) -> Listing:
         """Ask for them."""
         return self.run("list-sessions", "-F", "#{pid},#{session_id}.#{session_name}")
 
-    def alive(self) -> list[str]:
+    def alive(self, listed: Listing | None = None) -> list[str]:
         """Return them, as the number of tmux's process and that of the session."""
-        rows = self.listing().stdout.decode(errors="replace").splitlines()
+        rows = (listed or self.listing()).stdout.decode(errors="replace").splitlines()
         found = (re.fullmatch(rf"(\d+),\$(\d+)\.{re.escape(self.name)}", row) for row in rows)
         return [f"{row[1]},{row[2]}" for row in found if row]
 
     def look(self, session: str = "") -> str:
         """Return it; a name is that of one session."""
-        return f"tmux attach -t {self.name}"
+        return f"{self.there()}tmux attach -t {self.name}"
 
     @staticmethod
     def session(variable: Callable[[str], str]) -> str:
@@ -183,17 +195,40 @@ def keeper(data: dict[str, Any], last: list[str], patience: float) -> Keeper:
     return by
 
 
-def choose(data: dict[str, Any], kept: str) -> dict[str, Any]:
+def choose(data: dict[str, Any], kept: str, variable: Callable[[str], str]) -> dict[str, Any]:
     """Find the program of a keeper; its path is empty where there is none.
 
-    `auto` is the one that keeps a server which runs, or else the first that is there.
+    `auto` is the one that keeps a server which runs, or else the first that is there. Of such a server, `variable` has
+    the environment.
     """
     kinds = ([kept] if kept else []) + list(KEEPERS) if data["kind"] == "auto" else [data["kind"]]
     paths = {kind: shutil.which(kind) or "" for kind in kinds}
     kind = next((kind for kind in kinds if paths[kind]), kinds[0])
-    folder = os.environ.get(KEEPERS[kind].variable, "")
+    named = KEEPERS[kind].variable
+    folder = (variable(named) if kind == kept else "") or os.environ.get(named, "")
     found = {"kind": kind, "program": paths[kind], "name": data["name"], "folder": folder}
     return {**found, "look": keeper(found, [], 1).look()}
+
+
+def sessions_of(chosen: dict[str, Any], folder: Folder, patience: float) -> tuple[dict[str, Any], list[str], str]:
+    """Return a keeper, the sessions that it has of that name, ours or not, and why it would start none, and what helps.
+
+    Where the node's folder for its sockets cannot be used, and the user names no other, it gets one of ours.
+    """
+    if not chosen["program"]:
+        return chosen, [], ""
+    by = keeper(chosen, [], patience)
+    try:
+        listed = by.listing()
+        trouble, own = by.trouble(listed), folder.file(by.own)
+        if not trouble or by.folder or not by.own or len(os.fsencode(own)) > LONGEST:
+            return chosen, by.alive(listed), trouble
+        by.folder = own
+        # It makes the folder itself, by no more than a look.
+        there = by.alive() if os.path.isdir(own) else []
+        return {**chosen, "folder": own, "look": by.look()}, there, ""
+    except (Failure, OSError) as failure:
+        return chosen, [], str(failure)
 
 
 def kept_by(wanted: str, variable: Callable[[str], str]) -> str:

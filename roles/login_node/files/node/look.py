@@ -18,8 +18,8 @@ from jupyter_cluster_password import whole_hash
 from node import certificate, disk, home, ports
 from node.ask import answer
 from node.find import jupyters, modules
-from node.folder import Failure, Folder
-from node.keepers import choose, keeper, kept_by, sessions
+from node.folder import Folder
+from node.keepers import choose, keeper, kept_by, sessions, sessions_of
 from node.logind import ends_processes
 from node.processes import Process, endpoint, left_kernels, servers
 
@@ -43,8 +43,8 @@ def look(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     holder = folder.record("lock").split()[2:3]
     running.sort(key=lambda one: [str(one.pid)] != holder)
     kept = kept_by(data["keeper"]["kind"], running[0].environment) if running else ""
-    chosen = choose(data["keeper"], kept)
-    there, trouble = sessions_of(chosen, data["patience"])
+    chosen = choose(data["keeper"], kept, running[0].environment if running else lambda _: "")
+    chosen, there, trouble = sessions_of(chosen, folder, data["patience"])
     port, taken = ports.choose(folder, data, port_of(running[0], folder) if running else 0)
     facts: dict[str, Any] = {
         **installed(),
@@ -69,17 +69,6 @@ def look(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     if running and data["server"]:
         facts["server"]["answer"] = answer(folder, data)
     return facts
-
-
-def sessions_of(chosen: dict[str, Any], patience: float) -> tuple[list[str], str]:
-    """Return what the keeper has of that name, ours or not; and why it would start none, with the remedy."""
-    if not chosen["program"]:
-        return [], ""
-    by = keeper(chosen, [], patience)
-    try:
-        return by.alive(), by.trouble()
-    except (Failure, OSError) as failure:
-        return [], str(failure)
 
 
 def installed() -> dict[str, Any]:

@@ -10,8 +10,7 @@ from typing import Any
 
 from node.disk import places
 from node.folder import Failure, Folder
-from node.keepers import keeper
-from node.look import sessions_of
+from node.keepers import keeper, sessions_of
 from node.processes import end, family, left_kernels, processes, servers
 
 
@@ -61,7 +60,7 @@ def _sessions(folder: Folder, by: dict[str, Any], patience: float) -> list[str]:
     """Return the sessions of ours that are there still, a moment after what ran in them has ended."""
     deadline = time.monotonic() + 1
     while True:
-        stay = [name for name in sessions_of(by, patience)[0] if name in folder.lines("run/session")]
+        stay = [name for name in sessions_of(by, folder, patience)[1] if name in folder.lines("run/session")]
         if not stay or time.monotonic() > deadline:
             return stay
         time.sleep(0.1)
