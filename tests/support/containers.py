@@ -1,7 +1,7 @@
 """Commands in the containers of the test cluster, as root there.
 
 They enter the namespaces of the container's first process, as `podman exec` does, which takes fifty times as long for
-it; what depends on a container's cgroup, or needs a terminal of its own, goes through podman.
+it; what is measured, depends on a container's cgroup, or needs a terminal of its own goes through podman.
 """
 
 from __future__ import annotations
