@@ -9,22 +9,20 @@ from cluster import Laptop
 
 
 class Generation(NamedTuple):
-    """A Jupyter of the node: how one chooses it, what it is, its Python, and the name of its user's own file."""
+    """A Jupyter of the node: how one chooses it, what it is, its Python, and its version."""
 
     chosen: dict[str, Any]
     package: str
     python: str
-    file: str
     version: str
 
 
 GENERATIONS = {
-    "notebook 6.4": Generation({}, "notebook", "/usr/bin/python3", "jupyter_notebook_config", "6.4.12"),
+    "notebook 6.4": Generation({}, "notebook", "/usr/bin/python3", "6.4.12"),
     "jupyter_server 1": Generation(
         {"cluster_modules": ["jupyterlab/3"]},
         "jupyter_server",
         "/opt/lab3/bin/python",
-        "jupyter_server_config",
         "1.24.0",
     ),
 }

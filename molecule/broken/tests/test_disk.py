@@ -166,7 +166,7 @@ def test_a_full_place_for_kernels_is_passed_by_or_named(laptop: Laptop, stopped:
 def test_a_screen_whose_folder_cannot_be_used_gets_a_private_one(laptop: Laptop, stopped: None) -> None:
     """And what one types to see it is said; a folder of the user's own counts before it."""
     # This account's: the one above it is everybody's, who start servers meanwhile.
-    folder, own = f"/run/screen/S-{laptop.account}", f"{laptop.node_folder}/run/screen"
+    folder, own = f"/run/screen/S-{laptop.account}", f"{laptop.node_folder}/screen"
     node_root(f"rm -rf {folder} && mkdir -m 0700 {folder}")
     try:
         started = laptop.playbook("site.yml")
@@ -184,6 +184,16 @@ def test_a_screen_whose_folder_cannot_be_used_gets_a_private_one(laptop: Laptop,
         assert laptop.playbook("playbooks/stop.yml").returncode == 0
         assert laptop.ssh(f"ls {own}") == ""
         node_root(f"chown root {folder}")
+        # A window of the user's own in it outlasts all that is ours.
+        assert laptop.playbook("site.yml").returncode == 0
+        laptop.ssh(f"SCREENDIR={own} screen -S jupyter -X screen sleep 1000")
+        removed = laptop.playbook("playbooks/remove.yml")
+        assert removed.returncode == 0, removed.stdout
+        assert "stays, since this in it is not ours: screen" in " ".join(removed.stdout.split())
+        assert ".jupyter" in node_root(f"su {laptop.account} -c 'SCREENDIR={own} screen -ls'")
+        node_root(f"su {laptop.account} -c 'SCREENDIR={own} screen -S jupyter -X quit'")
+        laptop.playbook("site.yml")
+        assert laptop.playbook("playbooks/stop.yml").returncode == 0
         laptop.ssh("mkdir -m 0700 screens && echo 'export SCREENDIR=~/screens' >.bash_profile")
         assert laptop.playbook("site.yml").returncode == 0
         assert ".jupyter" in laptop.ssh("ls screens")

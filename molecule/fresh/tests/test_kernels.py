@@ -252,6 +252,11 @@ NOWHERE = {
         json.dumps({"argv": ["/old/bin/python", "-f", "{connection_file}"], "display_name": "Python 3"}),
         r"no kernel could start\. The program of the kernelspec python3, /old/bin/python, is not there: install it",
     ),
+    "a kernelspec of a program that is nowhere": (
+        ".local/share/jupyter/kernels/python3/kernel.json",
+        json.dumps({"argv": ["no-such-kernel", "{connection_file}"], "display_name": "None"}),
+        r"no kernel could start\. The program of the kernelspec python3, no-such-kernel, is not there: install it",
+    ),
     "a kernelspec that is cut short": (
         ".local/share/jupyter/kernels/python3/kernel.json",
         "{",

@@ -116,7 +116,9 @@ def test_a_cell_runs_over_sockets_and_status_and_stop_know_its_kernel(elder: Eld
     assert "1 idle" in elder.verb("playbooks/status.yml")
     with browser.channel(kernel) as channel:
         browser.execute(channel, "import time; time.sleep(300)")
+        deadline = time.monotonic() + seconds(20)
         while browser.api(f"kernels/{kernel}")["execution_state"] != "busy":
+            assert time.monotonic() < deadline
             time.sleep(0.1)
     assert "1 busy" in elder.verb("playbooks/status.yml")
     refused = elder.refused("playbooks/stop.yml")

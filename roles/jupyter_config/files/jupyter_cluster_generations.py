@@ -6,6 +6,7 @@ of its own. What runs is asked what it is: another package's version says nothin
 
 from __future__ import annotations
 
+import abc
 import importlib
 import sys
 from typing import Any, ClassVar
@@ -23,7 +24,7 @@ class Unfit(Exception):
     """The Jupyter that is found is not one that could be kept private."""
 
 
-class Generation:
+class Generation(abc.ABC):
     """One generation of Jupyter, by the application that would be started."""
 
     #: The package that has the server, and the section of the configuration that has its options.
@@ -44,21 +45,21 @@ class Generation:
         """Remember what would be started."""
         self.application = application
 
+    @abc.abstractmethod
     def server(self) -> Any:
         """Return the class of the server."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def keeps_out(self) -> dict[str, str]:
         """Return what keeps others out, as options of the command line, which beat every file."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def make(self, server: Any, options: list[str]) -> Any:
         """Make a server of that class, which comes as far as it can without listening."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def wrong(self, server: Any) -> list[str]:
         """Return what of a server is not as it keeps others out."""
-        raise NotImplementedError
 
     def options(self, given: list[str]) -> list[str]:
         """Return the options for the command line, from those of `launch`."""
@@ -193,15 +194,16 @@ class Notebook6(Server1):
 
 def find(interface: str) -> Generation:
     """Return the generation of the Jupyter that has an interface; Unfit where that could not be kept private."""
-    application, missing = None, ""
+    application, why = None, ""
     for module, name in APPLICATIONS[interface]:
         try:
             application = getattr(importlib.import_module(module), name)
             break
         except (ImportError, AttributeError) as error:
-            missing = missing or str(error)
+            # Of the older one, at last: where there is neither, it is as good a name as the newer.
+            why = str(error)
     if application is None:
-        raise Unfit(f"there is no Jupyter {interface} in {sys.prefix}: {missing}.")
+        raise Unfit(f"the Jupyter {interface} in {sys.prefix} cannot be imported: {why}.")
     if application.__name__ == "NotebookApp":
         found: Generation = Notebook6(application)
     else:

@@ -17,14 +17,18 @@ from traitlets import TraitType
 allow_unauthenticated: Callable[[Any], Any] = getattr(decorator, "allow_unauthenticated", lambda method: method)
 
 
-class Login(LoginPage, LoginFormHandler):
-    """Jupyter's login page, with ours behind it."""
+class _Handler:
+    """A page of the server."""
 
     def logins(self) -> Logins:
         """Return what knows who has logged in."""
         page: Any = self
         logins: Logins = page.identity_provider.logins
         return logins
+
+
+class Login(_Handler, LoginPage, LoginFormHandler):
+    """Jupyter's login page, with ours behind it."""
 
     def begin_login(self) -> None:
         """Give the browser the cookie of its login."""
@@ -38,14 +42,8 @@ class Login(LoginPage, LoginFormHandler):
         await super().post()
 
 
-class Logout(LogoutPage, LogoutHandler):
+class Logout(_Handler, LogoutPage, LogoutHandler):
     """Jupyter's logout page, with ours behind it."""
-
-    def logins(self) -> Logins:
-        """Return what knows who has logged in."""
-        page: Any = self
-        logins: Logins = page.identity_provider.logins
-        return logins
 
     def forget(self) -> None:
         """Have the browser forget its login."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import shutil
 from typing import Any
 
@@ -46,7 +45,8 @@ def cause(server: Any, name: str, folder: str) -> str:
         if wanted != "local-provisioner":
             return ""
     program = spec.argv[0] if spec.argv else ""
-    # Jupyter puts its own Python for a mere `python`, and fills in what is in braces.
-    if os.path.isabs(program) and "{" not in program and not shutil.which(program):
+    # Jupyter puts its own Python for a mere `python`, and fills in braces; a kernelspec may have a PATH of its own.
+    known = program and not program.startswith("python") and "{" not in program and "PATH" not in spec.env
+    if known and not shutil.which(program):
         return f"The program of the kernelspec {name}, {program}, is not there: install it, or remove that kernelspec."
     return ""

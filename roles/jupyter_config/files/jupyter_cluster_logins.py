@@ -7,6 +7,7 @@ what is missing from a file: where a file is not whole, nobody logs in, and nobo
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import hashlib
 import hmac
@@ -391,19 +392,19 @@ class Logins:
         return True
 
 
-class LoginPage:
+class LoginPage(abc.ABC):
     """A login page where a password is judged while other requests go on; for Jupyter's own, which has all else."""
 
     #: Whether the browser has gone away.
     gone = False
 
+    @abc.abstractmethod
     def logins(self) -> Logins:
         """Return what knows who has logged in."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def begin_login(self) -> None:
         """Give the browser the cookie of its login."""
-        raise NotImplementedError
 
     def on_connection_close(self) -> None:
         """Notice that nobody waits for an answer any more."""
@@ -438,16 +439,16 @@ class LoginPage:
         page._redirect_safe(page.get_argument("next", default=page.base_url))
 
 
-class LogoutPage:
+class LogoutPage(abc.ABC):
     """A logout page, behind which a copy of the cookie does not count either."""
 
+    @abc.abstractmethod
     def logins(self) -> Logins:
         """Return what knows who has logged in."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def forget(self) -> None:
         """Have the browser forget its login."""
-        raise NotImplementedError
 
     def get(self) -> None:
         """End the login."""

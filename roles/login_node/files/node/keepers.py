@@ -109,7 +109,7 @@ class Screen(Keeper):
 
     kind = "screen"
     well = r"No Sockets found|There (is|are) "
-    variable, own = "SCREENDIR", "run/screen"
+    variable, own = "SCREENDIR", "screen"
     remedy = (
         "Where its folder cannot be used, ask the cluster's support, or set SCREENDIR to a private folder (mode 0700) "
         "of yours in your ~/.bash_profile."
