@@ -1,7 +1,8 @@
-"""Compares the clocks of laptop and node."""
+"""Compares the clocks of laptop and node, and says how long a wait may take."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,9 +26,26 @@ def clock_difference(facts: Mapping[str, Any]) -> str:
     return f"{-most} to {-least} s behind this machine"
 
 
-class FilterModule:
-    """Filters for the playbook doctor."""
+def with_patience(seconds: float, patience: Any) -> int:
+    """Say how long a wait may take.
 
-    def filters(self) -> dict[str, Callable[..., str]]:
+    Args:
+        seconds: how long at most on a usual machine, node and network.
+        patience: how many times longer here, from ``my_patience``: a number, or one in words, as the command line has
+            it. Until ``preflight`` has refused it, what is no number counts as 1.
+
+    Returns:
+        Whole seconds, not fewer.
+    """
+    try:
+        return math.ceil(float(seconds) * float(patience))
+    except (OverflowError, TypeError, ValueError):
+        return math.ceil(float(seconds))
+
+
+class FilterModule:
+    """Filters for time."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"clock_difference": clock_difference}
+        return {"clock_difference": clock_difference, "with_patience": with_patience}

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from clock import clock_difference
+from clock import clock_difference, with_patience
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import validate
@@ -771,3 +771,22 @@ def test_a_short_form_of_fish_has_the_same_words(tmp_path: Path) -> None:
         "sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", "/it's here", "/opt/bin/ansible-playbook",
         "playbooks/$verb.yml", "-i", "inventory/hydra.yml", "-l", "hydra", "$argv",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("usual", "patience", "whole"),
+    [
+        (7, 1, 7),
+        (7, "1.05", 8),
+        (60.5, 2, 121),
+        (5, "5", 25),
+        # Refused a moment later, by the check that needs a limit itself.
+        (7, "often", 7),
+        (7, None, 7),
+        (7, [], 7),
+        (7, "nan", 7),
+        (7, "inf", 7),
+    ],
+)
+def test_a_wait_is_so_much_longer(usual: float, patience: Any, whole: int) -> None:
+    assert with_patience(usual, patience) == whole

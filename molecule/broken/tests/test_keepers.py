@@ -51,7 +51,7 @@ class Asked:
 def test_a_keeper_answers_its_four_questions(laptop: Laptop, kind: str, tmp_path: Path) -> None:
     asked, record = Asked(laptop, kind, tmp_path / "node"), "/tmp/contract"
     assert asked("alive") == []
-    asked("start", ["/bin/sh", "-c", f"echo $$ >{record}; trap '' HUP; sleep 300 & wait"])
+    asked("start", ["/bin/sh", "-c", f"echo $$ >{record}; trap '' HUP; exec sleep 300"])
     kept = int(
         laptop.ssh(f"for _ in $(seq 50); do [ -s {record} ] && break; sleep 0.1; done; cat {record}; rm {record}")
     )
