@@ -21,6 +21,7 @@ CLUSTER = "jupyter-test"
 HOSTS = ("gate", "hydra08i", "hydra11i")
 MACHINES = ("laptop", "desktop")
 NODES = {"hydra": "hydra08i.rzg.mpg.de", "hydra11": "hydra11i.rzg.mpg.de", "viper": "viper-i.mpcdf.mpg.de"}
+NODES |= {"direct": GATEWAY, "hops": NODES["hydra"]}
 PASSWORD = "what the account knows"
 
 
@@ -226,8 +227,10 @@ class TokenPerson(Person):
         return self.name.encode().hex().ljust(40, "5")
 
     def account_on(self, host: str, public_key: str) -> None:
-        """Make the account on a host of the cluster; what is Debian 11 has none."""
-        if host != "hydra11i":
+        """Make the account on a host of the cluster; what is Debian 11 asks for no token, and lets the key in."""
+        if host == "hydra11i":
+            super().account_on(host, public_key)
+        else:
             root(host, shlex.join(["testbed-token", f"{self.account}:{self.uid}", PASSWORD, self.secret, self.kind]))
 
     def code(self) -> str:

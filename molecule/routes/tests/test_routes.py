@@ -6,8 +6,12 @@ import json
 import re
 import subprocess
 import time
+from collections.abc import Iterator
+from typing import Any
 
-from cluster import Laptop, engine
+import pytest
+from cluster import GATEWAY, Laptop, engine, node_root
+from laptop_container import TokenPerson
 from patience import seconds
 
 NODES = {"direct": "gate.rzg.mpg.de", "hops": "hydra08i.rzg.mpg.de"}
@@ -48,11 +52,33 @@ def test_a_day(laptop: Laptop) -> None:
         again = laptop.playbook("playbooks/connect.yml", my_browser=False)
         assert again.returncode == 0, again.stdout
         assert browser.run(kernel, "print(kept)") == "42\n"
+        for host in [*way, node]:
+            dead_on_the_way(laptop, host)
+            assert browser.run(kernel, "print(kept)") == "42\n", host
     finally:
         removed = laptop.playbook("playbooks/remove.yml", my_end_kernels=True)
     assert removed.returncode == 0, removed.stdout
     assert not (laptop.folder / "ssh_config").exists()
     assert all(laptop.control("check", host) != 0 for host in [*way, node])
+
+
+def dead_on_the_way(laptop: Laptop, host: str) -> None:
+    """Whichever host's connection stands still: a verb that looks only leaves it, and connect has another one."""
+    machine = host.partition(".")[0]
+    serving = node_root(f"pgrep -u {laptop.account} sshd", machine).split()
+    node_root(f"kill -STOP {' '.join(serving)}", machine)
+    try:
+        looked = laptop.playbook("playbooks/doctor.yml")
+        assert looked.returncode != 0
+        assert f"The open connection to {NODES[laptop.cluster]}" in " ".join(looked.stdout.split())
+        assert laptop.control("check", host) == 0
+        begun = time.monotonic()
+        again = laptop.playbook("playbooks/connect.yml", my_browser=False)
+        assert again.returncode == 0, again.stdout
+        assert time.monotonic() - begun < seconds(15)
+        assert "did not answer, and is given up" in " ".join(again.stdout.split())
+    finally:
+        node_root(f"kill -CONT {' '.join(serving)} 2>/dev/null || true", machine)
 
 
 def test_a_login_that_only_you_can_do_is_asked_for_by_one_line(laptop: Laptop) -> None:
@@ -101,3 +127,37 @@ def test_another_key_than_the_pinned_one_is_refused_on_every_hop(laptop: Laptop)
         # Once the inventory has it right, all is as before.
         assert laptop.playbook("playbooks/doctor.yml").returncode == 0
     assert laptop.playbook("playbooks/remove.yml").returncode == 0
+
+
+@pytest.fixture(params=["direct", "hops"])
+def token(request: pytest.FixtureRequest) -> Iterator[TokenPerson]:
+    """Somebody whom the first host and the node ask for a one-time password, and a host between them for a key."""
+    uid, port = {"direct": (2133, 9892), "hops": (2134, 9893)}[request.param]
+    person = TokenPerson("roaming", uid, port, f"molecule/routes/inventory/{request.param}.yml")
+    person.begin(names=tuple(dict.fromkeys([GATEWAY, *WAYS["hops"], person.node])))
+    yield person
+    person.end()
+
+
+def test_a_day_with_one_time_passwords(token: TokenPerson) -> None:
+    """One login a host, by the line that the first run says; no run tries one of its own."""
+    way, asking = WAYS[token.cluster], list(dict.fromkeys([GATEWAY, token.node]))
+    mine: dict[str, Any] = {"my_user": token.account, "my_login": "prompt", "cluster_gateway": way, "my_browser": False}
+    begun = token.logins()
+    refused = token.site(check=False, **mine)
+    assert f"ssh -fN {token.node} (It asks for {', then for '.join([*way, token.node])}, and stays open" in " ".join(
+        refused.split()
+    )
+    assert token.logins() == begun
+    code = token.code()
+    answers = [answer for host in asking for answer in token.asked(host, code)]
+    status, shown = token.types(f"ssh -fN {token.node}", *answers)
+    assert status == 0, shown
+    token.site(**mine)
+    assert json.loads(token.server_version())["version"].startswith("2.")
+    assert "changed=0" in token.site(**mine)
+    token.site("playbooks/connect.yml", **mine)
+    assert token.logins() == {
+        host: (begun[host][0] + (f"{host}." in " ".join(asking)), begun[host][1]) for host in begun
+    }
+    token.site("playbooks/remove.yml", **mine)
