@@ -84,7 +84,10 @@ def test_variables_that_people_set_open_nothing_and_break_nothing(laptop: Laptop
     ("line", "said"),
     [
         ("PYTHONOPTIMIZE=2", "PYTHONOPTIMIZE=2 takes texts out of programs that Jupyter needs. Take it out of your"),
-        ("PYTHONHOME=/none", "and where your login scripts set PYTHONHOME, take that out."),
+        ("PYTHONHOME=/none", "where your login scripts set variables for Python, such as PYTHONHOME, take those out."),
+        ("PYTHONHASHSEED=abc", "(Fatal Python error: config_init_hash_seed: PYTHONHASHSEED must be "),
+        ("PYTHONINSPECT=1", "PYTHONINSPECT keeps the server from ending when it shall. Take it out of your"),
+        ("JUPYTER_CONFIG_DIR=/none/x", "/none: Permission denied. JUPYTER_CONFIG_DIR is /none/x in your login scripts"),
         (
             "SSL_CERT_FILE=/none http_proxy=http://127.0.0.1:9",
             "SSL_CERT_FILE is /none in your login scripts, and that",

@@ -478,13 +478,22 @@ def certificates() -> str:
     return "The log says where (`logs`)."
 
 
+def variable_of(path: str) -> str:
+    """Say which variable of the user's leads to a path, if one does."""
+    for name, value in sorted(os.environ.items()):
+        theirs = name.startswith(("IPYTHON", "JUPYTER_", "TMPDIR", "XDG_")) and name != "JUPYTER_RUNTIME_DIR"
+        if theirs and path[:1] == value[:1] == "/" and os.path.commonpath([path, value]) in (path, value):
+            return f" {name} is {value} in your login scripts: make that a folder of yours, or take it out."
+    return ""
+
+
 def main() -> None:
     """Serve, or say in one line why not."""
     try:
         serve()
     except OSError as error:
         if isinstance(error.filename, str):
-            stop(f"{error.filename}: {error.strerror or error}.")
+            stop(f"{error.filename}: {error.strerror or error}.{variable_of(error.filename)}")
         # Of an open file Python has but a number, and of certificates not even that.
         traceback.print_exc()
         stop(f"{error.strerror or error}. {certificates()}")

@@ -56,7 +56,10 @@ run_program() {
   said=${said##*$'\n'}
   [[ $said == '{'* ]] && tell facts "$said" && return
   candidate=${python:-$(type -P python3)}
-  [ -z "$candidate" ] || tell trouble "$(printf %s "$sent" | "$candidate" -c "$loader" "$directory" 2>&1 | tail -n 1)"
+  [ -z "$candidate" ] || tell trouble "$(
+    # Of a variable that Python cannot read, it says more behind what is wrong.
+    printf %s "$sent" | "$candidate" -c "$loader" "$directory" 2>&1 | sed -n -e '/^Fatal Python error/{p;q;}' -e '$p'
+  )"
   return 1
 }
 

@@ -156,7 +156,7 @@ class Start:
         if not said:
             return [f"{self.by.kind} does not run {self.folder.launcher}. Look at your ~/.{self.by.kind}* on the node."]
         says_what = re.compile(r"\[C |\[E (?!.*Exception in callback)|Not started|\s*\w*(Error|Exception|Exit)\b")
-        errors = [line.strip() for line in log or () if says_what.match(line)]
+        errors = [line.strip() for line in log or () if says_what.match(line) and line.strip() not in said]
         if said[1:]:
             # What the server itself has said; of what Jupyter ends by, its log says more.
             return [said[1], *errors[:1]] if said[1].endswith("its log says why.") else said[1:2]
