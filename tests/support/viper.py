@@ -1,4 +1,4 @@
-"""inventory/viper.yml, as the test cluster stands in for it: two gateways by name, one node, one-time passwords."""
+"""examples/clusters/viper.yml, as the test cluster has it: two gateways by name, one node, one-time passwords."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cluster import PROJECT
 from laptop_container import Person, fingerprint
 
 GATE1, GATE2 = "gate1.mpcdf.mpg.de", "gate2.mpcdf.mpg.de"
-VIPER = "inventory/viper.yml"
+VIPER = "examples/clusters/viper.yml"
 #: What the test cluster has instead of viper's.
 STAND_IN: dict[str, Any] = {
     "cluster_modules": ["anaconda/3"],

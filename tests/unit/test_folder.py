@@ -171,7 +171,7 @@ def test_what_a_look_says_is_what_the_laptop_reads(node: Node) -> None:
     after = node.look(writes=True, root="~")
     validate(after, schema)
     shell = {"host", "user", "home", "directory", "asked", "time", "ended", "modules_failed", "jupyter", "python"}
-    shell |= {"setup_failed", "trouble"}
+    shell |= {"setup_failed", "trouble", "unfit"}
     assert set(after) | shell | {"password_set", "password_hash"} == set(schema["properties"])
     assert (after["private"], after["unwritable"], after["root_exists"]) == (3, "", True)
     assert after["digests"] == {

@@ -159,9 +159,8 @@ def test_status_costs_one_command_and_no_activity(laptop: Laptop, browser: Brows
 
 def test_status_of_all_clusters_at_once(laptop: Laptop, running: str, tmp_path: Path) -> None:
     """One that is not set up, and one whose gateway does not answer, take a line each."""
-    table = laptop.playbook(
-        "playbooks/status.yml", "-i", str(Path(__file__).parents[3] / "inventory" / "viper.yml"), my_user="daily"
-    ).stdout
+    viper = Path(__file__).parents[3] / "examples" / "clusters" / "viper.yml"
+    table = laptop.playbook("playbooks/status.yml", "-i", str(viper), my_user="daily").stdout
     assert re.search(rf"hydra +{NODE} +since ", table)
     assert "not set up on this machine: ansible-playbook site.yml -l viper" in table
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -100,6 +101,22 @@ def test_a_variable_that_cannot_work_is_named(laptop: Laptop, writes: Writes, li
     assert refused.returncode != 0
     assert said in " ".join(refused.stdout.split())
     assert "place for the sockets" not in refused.stdout
+    assert not laptop.servers()
+
+
+@pytest.mark.parametrize("line", ["PYTHONINSPECT=1", "PYTHONOPTIMIZE=02", "PYTHONHASHSEED=abc"])
+def test_a_variable_that_cannot_work_is_known_beforehand(laptop: Laptop, writes: Writes, line: str) -> None:
+    writes(".profile", f"export {line}")
+    looked = laptop.playbook("playbooks/doctor.yml")
+    assert looked.returncode != 0
+    assert re.search(rf"^Works: +no[.] .*{line.partition('=')[0]}", looked.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", ["PYTHONINSPECT=1", "PYTHONOPTIMIZE=2"])
+def test_a_start_by_hand_says_it_too(laptop: Laptop, writes: Writes, line: str) -> None:
+    writes(".profile", f"export {line}")
+    said = laptop.ssh(f"sh {laptop.node_folder}/launch || true")
+    assert f"Not started: {line.partition('=')[0]}" in said
     assert not laptop.servers()
 
 

@@ -11,7 +11,7 @@ def token() -> TokenPerson:
     person = TokenPerson("token", 2111, 9877, VIPER)
     # The login node's key is the only one that viper.yml does not pin.
     person.begin(names=("viper-i.mpcdf.mpg.de",))
-    parts = "ansible.cfg site.yml group_vars action_plugins callback_plugins filter_plugins inventory playbooks roles"
+    parts = "ansible.cfg site.yml group_vars *_plugins inventory examples playbooks roles"
     person.run(f"mkdir project && cd /srv/jupyter-on-a-cluster && cp -a {parts} ~/project")
     person.run("cd project && ln -s /opt/ansible .venv && rm -f inventory/group_vars/*/me.yml")
     return person

@@ -51,7 +51,7 @@ def test_a_pin_of_another_type_is_no_match(key: Person) -> None:
 
 
 def test_the_keys_that_viper_publishes_are_not_the_test_cluster_s(key: Person) -> None:
-    """inventory/viper.yml as it is."""
+    """examples/clusters/viper.yml as it is."""
     key.disconnect()
     shown = key.site("playbooks/stop.yml", check=False, my_user=key.account, my_login="key")
     assert f"{GATE1} or {VIPER_I} does not show the host key that the cluster's inventory file pins" in words(shown)

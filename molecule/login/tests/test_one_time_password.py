@@ -32,9 +32,9 @@ def engine(token: TokenPerson) -> float:
 
 def test_the_lines_of_the_readme(token: TokenPerson) -> None:
     """Word for word, but for `make install`, which the laptop has done, and for what the test cluster has instead."""
-    install, activate, copy, first, log_in, second, tunnel = readme_lines()
+    install, activate, copy, cluster, first, log_in, second, tunnel = readme_lines()
     assert install == "make install"
-    token.types(f"cd project && {copy}")
+    token.types(f"cd project && {copy} && {cluster}")
     me = "project/inventory/group_vars/all/me.yml"
     assert yaml.safe_load(token.read(me)) == {"my_user": "jane"}
     mine = {"my_user": token.account, "my_password": "correct horse battery staple", **SLOWLY, **STAND_IN}

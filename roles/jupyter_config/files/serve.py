@@ -431,8 +431,6 @@ def clear_way() -> None:
 
 def serve() -> None:
     """Take the lock, and serve until the end."""
-    if sys.flags.optimize > 1:
-        stop("PYTHONOPTIMIZE=2 takes texts out of programs that Jupyter needs. Take it out of your login scripts.")
     place = os.environ["JUPYTER_RUNTIME_DIR"]
     umask = os.umask(0o077)
     with contextlib.ExitStack() as at_the_end:

@@ -25,10 +25,10 @@ enter() {
   fi
 }
 
-# Sets modules_failed, setup_failed, jupyter, python and python_version.
+# Sets modules_failed, setup_failed, unfit, jupyter, python and python_version.
 find_jupyter() {
   local path module line script first second candidate
-  modules_failed='' setup_failed='' python='' python_version=''
+  modules_failed='' setup_failed='' unfit='' python='' python_version=''
   for path in "${module_paths[@]}"; do
     [[ $path != '~'* ]] || path=$HOME${path#'~'}
     module use "$path" || setup_failed+="${setup_failed:+; }module use $path"
@@ -44,6 +44,10 @@ find_jupyter() {
   # Whatever they have set.
   set +euf +o noclobber
   unset POSIXLY_CORRECT CDPATH GLOBIGNORE IFS
+  # At its end Python would wait at the terminal for something to be typed.
+  [ -z "${PYTHONINSPECT-}" ] || unfit='PYTHONINSPECT keeps the server from ending when it shall.'
+  [[ ${PYTHONOPTIMIZE-} =~ ^0*([2-9]|[1-9][0-9]+)$ ]] &&
+    unfit="PYTHONOPTIMIZE=$PYTHONOPTIMIZE takes texts out of programs that Jupyter needs."
   jupyter=$(type -P jupyter) || return
   # Its Python is beside it, or, where it is a link or a script elsewhere (pipx, uv), there, or the one that its first
   # lines name.

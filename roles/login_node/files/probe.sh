@@ -26,6 +26,7 @@ find_jupyter
 exec >&3 3>&-
 tell modules_failed "$modules_failed"
 tell setup_failed "$setup_failed"
+tell unfit "$unfit"
 tell jupyter "$jupyter"
 tell python.path "$python"
 tell python.version "$python_version"
