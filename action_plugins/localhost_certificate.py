@@ -161,10 +161,14 @@ class Folder:
         there = [path for path in (self.key, self.certificate) if os.path.lexists(path)]
         if not there:
             return ""
-        aside = tempfile.mkdtemp(prefix=f"replaced-{datetime.now(UTC):%Y-%m-%d}-", dir=self.path)
+        aside = self.aside()
         for path in there:
             path.rename(Path(aside, path.name))
         return aside
+
+    def aside(self) -> str:
+        """Make a folder for what is in the way."""
+        return tempfile.mkdtemp(prefix=f"replaced-{datetime.now(UTC):%Y-%m-%d}-", dir=self.path)
 
     def write(self, key: ec.EllipticCurvePrivateKey, authority: x509.Certificate) -> None:
         """Write a new authority."""
@@ -173,7 +177,9 @@ class Folder:
         self.write_certificate(authority)
 
     def write_certificate(self, authority: x509.Certificate) -> None:
-        """Write the authority's certificate."""
+        """Write the authority's certificate; a folder in its place is kept."""
+        if self.certificate.is_dir():
+            self.certificate.rename(Path(self.aside(), self.certificate.name))
         _write(self.certificate, authority.public_bytes(Encoding.PEM), 0o644)
 
 

@@ -73,4 +73,5 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types.
             # What a login script has left in the background may print, too.
             found = json.loads(text.splitlines()[0])
             result |= {"said": found, "changed": bool(found.get("changed")), "diff": found.pop("diff", [])}
+            result["warnings"] = found.pop("warnings", [])
         return result

@@ -40,7 +40,10 @@ FRAME = re.compile(
 )
 #: And around that of a filter.
 FILTER_FRAME = re.compile(r"The filter plugin '([a-z_]+)' failed: ")
-FILTERS = {path.stem for path in Path(__file__).parents[1].glob("filter_plugins/*.yml")}
+ROOT = Path(__file__).parents[1]
+FILTERS = {path.stem for path in ROOT.glob("filter_plugins/*.yml")}
+#: What is no file of the user's begins with.
+OURS = tuple(f"{ROOT / name}/" for name in ("roles", "playbooks", "group_vars"))
 
 
 class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types.
@@ -127,7 +130,8 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types.
     def _failure(self, result: Any) -> str:
         found = result.result
         items = [item for item in found["results"] if _is_failed(item)] if "results" in found else [found]
-        lines = [_speaks(item, result.task) for item in items]
+        origin = _origin(getattr(result, "exception", None))
+        lines = [_speaks(item, result.task, origin) for item in items]
         return "\n".join(lines) if lines and all(lines) else f"{_name(result.task)}: {self._dump_results(found)}"
 
 
@@ -136,7 +140,19 @@ def _is_failed(item: dict[str, Any]) -> bool:
     return bool(item.get("failed", item.get("failed_when_result", "exception" in item)))
 
 
-def _speaks(found: dict[str, Any], task: Any) -> str:
+def _origin(summary: Any) -> str:
+    """Return where the cause of an error stands in a file of the user's, FILE:LINE:COLUMN, if Ansible knows."""
+    event, found = getattr(summary, "event", None), ""
+    while event:
+        context = str(getattr(event, "formatted_source_context", None) or "")
+        where = re.match(r"Origin: (/.*:\d+:\d+)$", context, re.M)
+        if where and not where[1].startswith(OURS):
+            found = where[1]
+        event = getattr(getattr(event, "chain", None), "event", None)
+    return found
+
+
+def _speaks(found: dict[str, Any], task: Any, origin: str) -> str:
     """Return what went wrong as it is written for people, or an empty string where all of the result has to be shown.
 
     A result that is secret has no more than that to say.
@@ -147,12 +163,12 @@ def _speaks(found: dict[str, Any], task: Any) -> str:
         return ""
     message = _lines(found["msg"])
     if frame := FRAME.match(message):
-        return _unframed(message[frame.end() :], _name(task))
+        return _unframed(message[frame.end() :], _name(task), origin)
     return message if task.action in SPEAKING else ""
 
 
-def _unframed(error: str, name: str) -> str:
-    """Return the error of a template: what a filter of ours says on purpose, or what went wrong in which step.
+def _unframed(error: str, name: str, origin: str) -> str:
+    """Return the error of a template: what a filter of ours says on purpose, or what went wrong in which step and line.
 
     What it says on purpose begins with its name, or has a remedy after the cause; a Python error has neither.
     """
@@ -161,7 +177,7 @@ def _unframed(error: str, name: str) -> str:
         said = error[frame.end() :]
         if said.startswith(f"{frame[1]}: ") or re.match(r"[A-Z][^\n]*[.] ", said):
             return said
-    return f"{name}: {error}"
+    return f"{name}: {error} ({origin})" if origin else f"{name}: {error}"
 
 
 def _name(task: Any) -> str:

@@ -58,8 +58,8 @@ def probe_facts(stdout: str, *, mark: str, node: str, schema: str) -> dict[str, 
         said = " / ".join(line.strip() for line in text.splitlines() if line.strip())[:300] or "nothing"
         raise AnsibleFilterError(
             "The login shell on the node did not run the probe to its end. Look for a line in ~/.bash_profile or "
-            "~/.bashrc there that starts another shell, waits for an answer, ends this one, or leaves something in the "
-            f"background that still prints here. It printed: {said}"
+            "~/.bashrc there that starts another shell, waits for an answer, sets a trap, ends this one, or leaves "
+            f"something in the background that still prints here. It printed: {said}"
         )
     known = json.loads(schema)["properties"]
     facts: dict[str, Any] = {name: json.loads(json.dumps(fact["default"])) for name, fact in known.items()}

@@ -39,7 +39,9 @@ def _likeness(one: str, other: str) -> float:
     other_prefix, _, other_rest = other.partition("_")
     if prefix != other_prefix:
         return 0.0
-    return SequenceMatcher(None, rest, other_rest).ratio()
+    # Of two letters that have changed places, the matcher sees one: too little, in a short name.
+    swapped = (rest[:at] + rest[at + 1] + rest[at] + rest[at + 2 :] for at in range(len(rest) - 1))
+    return 1.0 if other_rest in swapped else SequenceMatcher(None, rest, other_rest).ratio()
 
 
 class FilterModule:

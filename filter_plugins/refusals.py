@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.template import accept_args_markers
 
 #: Of a value that is shown, not more characters than that.
 _SHOWN = 200
@@ -72,13 +73,42 @@ def refusals(
     return found
 
 
+@accept_args_markers  # type: ignore[untyped-decorator]  # Ansible has no types.
+def unreadable(names: Sequence[str], variables: Mapping[str, Any]) -> list[str]:
+    """Say of each variable whose value Ansible cannot work out, why: a template's name, or its form, is wrong.
+
+    Args:
+        names: the names of the variables.
+        variables: the host's, as ``hostvars`` has them.
+
+    Returns:
+        A line for each, in the order of the names.
+    """
+    found = []
+    for name in names:
+        try:
+            _plain(variables[name])
+        # Whatever a template may raise.
+        except Exception as error:
+            why = re.sub(
+                r"^(.*?tripped: )?((Error rendering|Syntax error in) template: )?", "", " ".join(str(error).split())
+            )
+            found.append(
+                f"{name} cannot be worked out: {why.rstrip('.')}. Ansible takes {{{{, {{% and {{# in a value for its "
+                "own; where that is meant as it stands, write !unsafe before the value."
+            )
+    return found
+
+
 def _spec(bound: Spec) -> Spec:
     """Say what a variable is that is no option of ours."""
     return {"type": "int" if "least" in bound else "str", "choices": bound.get("only", ())}
 
 
 def _plain(value: object) -> object:
-    """Take Ansible's tags off, and let it template what is in lists and dictionaries."""
+    """Take Ansible's tags off, and let it template what is in lists and dictionaries; what it cannot raises."""
+    if hasattr(value, "trip"):
+        value.trip()
     if isinstance(value, str):
         return str(value)
     if isinstance(value, Mapping):
@@ -209,4 +239,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., list[str]]]:
         """Return the filters by name."""
-        return {"refusals": refusals}
+        return {"refusals": refusals, "unreadable": unreadable}

@@ -524,8 +524,9 @@ def test_an_authority_that_cannot_sign_is_replaced_and_kept(
         lambda path: path.write_bytes(b"\xff\0" * 99),
         lambda path: path.write_text(path.read_text()[:300]),
         lambda path: path.write_text(path.read_text() + pem(an_authority(**OPEN_AUTHORITY))),
+        lambda path: (path.unlink(), path.mkdir()),
     ],
-    ids=["gone", "empty", "garbage", "cut", "with another"],
+    ids=["gone", "empty", "garbage", "cut", "with another", "a folder"],
 )
 def test_an_authority_whose_certificate_is_damaged_gets_it_back(
     machine: Machine, harm: Callable[[Path], object]

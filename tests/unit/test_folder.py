@@ -425,6 +425,20 @@ def test_a_file_in_the_place_of_the_folder_is_one_line(node: Node) -> None:
     assert (node.folder.read_text(), mode(node.folder)) == ("mine", before)
 
 
+@pytest.mark.parametrize("name", ["", "run"])
+def test_what_a_link_leads_to_keeps_its_modes(node: Node, name: str) -> None:
+    """It may be for all of a group, or the system's."""
+    node.write(files={})
+    elsewhere = node.home / "elsewhere"
+    elsewhere.mkdir(0o777)
+    elsewhere.chmod(0o777)
+    shutil.rmtree(node.folder / name)
+    (node.folder / name).symlink_to(elsewhere)
+    said = node.refuses("write", **NOTHING)
+    assert said == f"{node.folder / name} is a link to {elsewhere}, which is not private. Take the link away."
+    assert (mode(elsewhere), list(elsewhere.iterdir())) == (0o777, [])
+
+
 def test_a_full_disk_leaves_the_old_file(node: Node) -> None:
     node.write(files={"config.py": "old"})
     node.start = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))}

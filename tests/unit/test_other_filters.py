@@ -93,8 +93,8 @@ def test_a_probe_that_is_not_whole_is_an_error(stdout: str) -> None:
         facts_of(stdout)
     assert str(caught.value) == (
         "The login shell on the node did not run the probe to its end. Look for a line in ~/.bash_profile or ~/.bashrc "
-        "there that starts another shell, waits for an answer, ends this one, or leaves something in the background "
-        f"that still prints here. It printed: {said}"
+        "there that starts another shell, waits for an answer, sets a trap, ends this one, or leaves something in "
+        f"the background that still prints here. It printed: {said}"
     )
 
 
@@ -563,6 +563,8 @@ def test_misspelled_names_the_closest() -> None:
     valid = ["my_user", "my_port", "tls_cert_days"]
     assert misspelled(["tls_cert_day", "my_user"], valid) == ["tls_cert_day (did you mean tls_cert_days?)"]
     assert misspelled(["my_usr", "my_favourite_colour"], valid, cutoff=0.8) == ["my_usr (did you mean my_user?)"]
+    # Two letters that have changed places, in a name that is short.
+    assert misspelled(["my_prot", "my_part"], valid, cutoff=0.8) == ["my_prot (did you mean my_port?)"]
     assert misspelled([], valid) == []
     renamed = {"tls_cert_life": "tls_cert_days", "my_user": "my_name"}
     assert misspelled(["tls_cert_life", "my_user"], valid, renamed=renamed) == [

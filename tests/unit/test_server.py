@@ -225,7 +225,7 @@ LAUNCH = """\
 exec python serve.py \\
   --ServerApp.sock='' \\
   --ServerApp.port=9950 \\
-  <&3
+  <&7
 """
 
 

@@ -122,6 +122,32 @@ rm -f /tmp/report
 """
 
 
+#: What an old ~/.jupyter may have for a part of its pages, which Jupyter shows everybody.
+SHOWN = """
+import os
+for name in ("extra_static_paths", "extra_template_paths"):
+    setattr(c.ServerApp, name, [os.path.expanduser("~")])
+for app in (c.LabApp, c.LabServerApp):
+    for name in ("extra_labextensions_path", "labextensions_path", "static_paths"):
+        setattr(app, name, [os.path.expanduser("~")])
+    app.themes_dir = os.path.expanduser("~")
+"""
+
+
+def test_files_of_the_home_are_for_who_has_logged_in_alone(laptop: Laptop, home: str) -> None:
+    """However a configuration names its folders."""
+    laptop.ssh(f"echo mine >notes.txt; printf %s {shlex.quote(SHOWN)} | tee .jupyter/jupyter_{{server,lab}}_config.py")
+    assert laptop.playbook("site.yml").returncode == 0
+    stranger, owner = laptop.browser(), laptop.browser()
+    assert owner.login(laptop.password)
+    paths = ("/static/", "/lab/extensions/", "/lab/api/themes/", "/static/lab/")
+    assert {stranger.request(f"{path}notes.txt")[0] for path in paths} <= {403, 404}
+    for path in ("/static/", "/lab/extensions/"):
+        assert owner.request(f"{path}notes.txt")[:2] == (200, "mine\n")
+    # What the login page needs.
+    assert stranger.request("/static/favicon.ico")[0] == 200
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_nothing_is_open(laptop: Laptop, home: str, way: str) -> None:
     harm, said = WAYS[way]

@@ -262,6 +262,56 @@ NOWHERE = {
         "{",
         r"no kernel could start\. \S+/kernels/python3/kernel\.json cannot be read .*: mend it",
     ),
+    "a default kernel that is not there": (
+        ".jupyter/jupyter_server_config.py",
+        "c.MultiKernelManager.default_kernel_name = 'gone'",
+        r"There is no kernelspec gone, .* \(MultiKernelManager\.default_kernel_name\): install it, or take that out",
+    ),
+    "messages that are kept from kernels": (
+        ".jupyter/jupyter_server_config.py",
+        "c.MappingKernelManager.allowed_message_types = ['kernel_info_request']",
+        r"keeps execute_request from them \(MappingKernelManager\.allowed_message_types\): take that out",
+    ),
+    "a form of messages that is not there": (
+        ".jupyter/jupyter_server_config.py",
+        "c.Session.packer = 'no_such_form'",
+        r"No kernel starts\. python3: status 500 at /api/sessions, No module named 'no_such_form'\. What of yours",
+    ),
+    "a database of sessions that cannot be": (
+        ".jupyter/jupyter_server_config.py",
+        "c.SessionManager.database_filepath = '/nowhere/sessions'",
+        r"status 500 at /api/sessions.* What of yours counts there: .* sqlite3\.OperationalError: unable to open",
+    ),
+    "requests that may not be long": (
+        ".jupyter/jupyter_server_config.py",
+        "c.ServerApp.max_body_size = 5000",
+        r"No kernel starts\. python3: (status 4\d\d|a request of 40\d{4} bytes is broken off) at /api/sessions\.",
+    ),
+    "a page that is not there": (
+        ".jupyter/jupyter_lab_config.py",
+        "c.LabApp.dev_mode = True",
+        r"nobody could work there\. The page /lab\S* answers 404\. What of yours counts there: ~/\.jupyter",
+    ),
+    "an IPython that does not start": (
+        ".ipython/profile_default/ipython_kernel_config.py",
+        "c.IPKernelApp.matplotlib = 'bogus'",
+        r"python3: it ends while it starts\. What of yours .* ~/\.ipython, .* CRITICAL \| Bad config .* 'matplotlib'",
+    ),
+    "a kernelspec of a Python without ipykernel": (
+        ".local/share/jupyter/kernels/python3/kernel.json",
+        json.dumps(
+            {
+                "argv": ["/usr/bin/python3", "-S", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+                "display_name": "Python 3",
+            }
+        ),
+        r"python3: it ends while it starts\. .* /usr/bin/python3: No module named ipykernel_launcher",
+    ),
+    "few open files": (
+        ".bash_profile",
+        "ulimit -n 64",
+        r"ulimit -n is 64, and a server with a few kernels opens 256 files and more\. Take it out of your login",
+    ),
 }
 
 
@@ -279,6 +329,28 @@ def test_a_server_whose_kernels_could_not_start_is_refused_by_name(laptop: Lapto
         assert not laptop.server()
     finally:
         laptop.ssh(f"rm {file}")
+
+
+def test_a_kernel_that_does_not_start_beside_one_that_does_is_named(laptop: Laptop, stopped: None) -> None:
+    kernels = ".local/share/jupyter/kernels"
+    program = ["-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    for name, python in (("python3", ["/usr/bin/python3", "-S"]), ("works", ["python"])):
+        spec = json.dumps({"argv": [*python, *program], "display_name": name, "language": "python"})
+        laptop.ssh(f"mkdir -p {kernels}/{name} && echo {shlex.quote(spec)} >{kernels}/{name}/kernel.json")
+    try:
+        begun = laptop.playbook("site.yml")
+        assert begun.returncode == 0, begun.stdout
+        assert "A kernel does not start, and `logs` says why. python3: it ends while it starts." in " ".join(
+            begun.stdout.split()
+        )
+        browser = laptop.browser()
+        assert browser.login(laptop.password)
+        assert browser.api("kernels") == []
+        kernel = browser.api("kernels", {"name": "works"}, "POST")["id"]
+        assert browser.run(kernel, "print(6 * 7)") == "42\n"
+    finally:
+        laptop.ssh(f"rm -r {kernels}")
+        laptop.playbook("playbooks/stop.yml", my_end_kernels=True)
 
 
 def test_the_log_has_a_bound_however_much_a_kernel_prints(laptop: Laptop, running: str) -> None:

@@ -31,6 +31,7 @@ OLD = "\n".join(
         "ip = '0.0.0.0'",
         "allow_origin = '*'",
         "disable_check_xsrf = True",
+        "extra_static_paths = [__import__('os').path.expanduser('~')]",
         "login_handler_class = 'notebook.auth.login.LoginHandler'",
     )
 )
@@ -72,25 +73,26 @@ def test_nothing_listens_at_a_port_and_only_the_password_opens(elder: Elder) -> 
 def test_without_a_login_one_sees_next_to_nothing(elder: Elder) -> None:
     stranger = elder.browser()
     shown = {path for path in PAGES if stranger.request(path)[0] == 200 and "password" not in stranger.request(path)[1]}
-    # The last one is of the classic notebook, which is there beside JupyterLab 3, too.
-    assert shown == {"/api", "/static/favicon.ico", "/custom/custom.css"}
+    assert shown == {"/api", "/static/favicon.ico"}
 
 
 def test_an_old_file_of_one_s_own_opens_nothing(elder: Elder) -> None:
     files = " ".join(f".jupyter/jupyter_{name}config.py" for name in ("", "server_", "notebook_"))
-    elder.ssh(f"mkdir -p .jupyter && echo {shlex.quote(OLD)} | tee {files}")
+    elder.ssh(f"mkdir -p .jupyter && echo {shlex.quote(OLD)} | tee {files}; echo mine >notes.txt")
     try:
         elder.verb("playbooks/restart.yml")
         assert listeners(elder) == ""
         stranger = elder.browser()
         assert not may(stranger)
         assert stranger.request("/api/contents?token=known")[0] == 403
+        assert stranger.request("/static/notes.txt")[0] == 403
         browser = elder.visitor()
+        assert browser.request("/static/notes.txt")[:2] == (200, "mine\n")
         browser.cookies.clear("localhost.local", "/", "_xsrf")
         assert browser.request("/api/kernels", b"{}", "POST")[0] == 403
         assert elder.visitor().request("/api/contents", headers={"Origin": "https://evil.example"})[0] in (403, 404)
     finally:
-        elder.ssh("rm -r .jupyter")
+        elder.ssh("rm -r .jupyter notes.txt")
         elder.verb("playbooks/restart.yml")
 
 

@@ -39,8 +39,8 @@ PLAY = """\
 """
 MESSAGE = (
     "The login shell on the node did not run the probe to its end. Look for a line in ~/.bash_profile or ~/.bashrc "
-    "there that starts another shell, waits for an answer, ends this one, or leaves something in the background that "
-    "still prints here. It printed: rubbish"
+    "there that starts another shell, waits for an answer, sets a trap, ends this one, or leaves something in the "
+    "background that still prints here. It printed: rubbish"
 )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cluster import Laptop
 
 Refusal = Callable[..., str]
 
@@ -62,6 +63,11 @@ WAY = (
         ("ansible_managed", "ours\nProxyCommand touch {canary}", ": it is one line."),
         ("cluster_idle_hours", "nan", ": it is a number of hours, 0 for no limit."),
         ("my_patience", 0, ": it is a number from 1 to 20."),
+        ("my_patience", "nan", ": it is a number from 1 to 20."),
+        ("my_patience", "inf", ": it is a number from 1 to 20."),
+        ("my_ssh_config", "/etc", ", and that is no file. Name your ssh_config, or one that is not there yet."),
+        ("my_ssh_config", "/dev/zero", ", and that is no file. Name your ssh_config, or one that is not there yet."),
+        ("my_folder", "/dev/null", ", and that is no folder. Name one, or one that is not there yet."),
         ("screen_session_timeout", "60\n", ": it is a number of seconds from 5 to 600."),
     ],
 )
@@ -73,6 +79,38 @@ def test_hostile_value(refusal: Refusal, tmp_path: Path, option: str, value: Any
     assert said.startswith(f"{option} {'has' if isinstance(value, list) else 'is'} ")
     assert said.endswith(message)
     assert not canary.exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "why"),
+    [
+        ("my_port", "{{ foo }}", "'foo' is undefined"),
+        ("my_password", "{{ foo }}", "'foo' is undefined"),
+        ("my_patience", "{{ foo }}", "'foo' is undefined"),
+        ("my_directory", "{{ 1", "unexpected end of template, expected 'end of print statement'"),
+        ("my_setup", ["n=${#HOME}"], "Missing end of comment tag"),
+        ("cluster_gateway", [{"host": "{{ 1 / 0 }}"}], "division by zero"),
+        ("my_folder", "{{ lookup('file', '/nowhere') }}", "The lookup plugin 'file' failed: "),
+    ],
+)
+def test_a_template_that_cannot_be_worked_out_is_named(refusal: Refusal, option: str, value: Any, why: str) -> None:
+    said = refusal(**{option: value})
+    assert said.startswith(f"{option} cannot be worked out: {why}")
+    assert said.endswith(
+        ". Ansible takes {{, {% and {# in a value for its own; where that is meant as it stands, write !unsafe before "
+        "the value."
+    )
+
+
+def test_a_mistake_that_ansible_itself_finds_first_is_named_with_its_line(laptop: Laptop, tmp_path: Path) -> None:
+    """In what it needs before any task."""
+    own = tmp_path / "me.yml"
+    own.write_text('# Mine.\nmy_login: "{{ 1"\n')
+    refused = laptop.playbook("site.yml", "-e", f"@{own}")
+    assert refused.returncode != 0
+    assert f"unexpected end of template, expected 'end of print statement'. ({own}:2:11)" in " ".join(
+        refused.stdout.split()
+    )
 
 
 def test_value_that_was_left_out(refusal: Refusal) -> None:

@@ -61,11 +61,23 @@ class Address(Trait):
         """Keep it."""
 
 
+class CachePorts(Trait):
+    """Whether ports are kept for one kernel alone: where it has any."""
+
+    def get(self, obj: Any, cls: Any = None) -> bool:
+        """Tell it."""
+        return bool(obj.transport == "tcp")
+
+    def set(self, obj: Any, value: Any) -> None:
+        """Keep it."""
+
+
 class ClusterKernelManager(KernelManager):
     """Jupyter's own, for a kernel whose name alone decides how it talks."""
 
     transport: Any = Transport().tag(config=True)
     ip: Any = Address().tag(config=True)
+    cache_ports: Any = CachePorts().tag(config=True)
     tcp_kernels: List[str] = List(
         Unicode(), help="The kernelspecs whose kernels get ports on the loopback.", config=True
     )

@@ -7,7 +7,7 @@ import importlib
 import shutil
 from typing import Any
 
-from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec
 
 Factory: Any = None
 # Before jupyter_client 7 there is one way to start a kernel.
@@ -18,9 +18,21 @@ with contextlib.suppress(ImportError):
 def trouble(server: Any) -> str:
     """Return why none could start, with what helps; an empty string where one can, or where there is none at all."""
     causes: dict[str, str] = {}
+    wanted, allowed = server.kernel_manager.default_kernel_name, server.kernel_manager.allowed_message_types
+    missing = sorted({"execute_request", "kernel_info_request"} - set(allowed)) if allowed else []
+    if missing:
+        return (
+            f"Your own configuration of Jupyter keeps {' and '.join(missing)} from them (MappingKernelManager.allowed_"
+            "message_types): take that out."
+        )
     # A manager of kernelspecs that is not Jupyter's own says itself what is wrong.
     with contextlib.suppress(Exception):
         found = server.kernel_spec_manager.find_kernel_specs()
+        if found and wanted not in (*found, NATIVE_KERNEL_NAME):
+            return (
+                f"There is no kernelspec {wanted}, which your own configuration of Jupyter has for the one to take when"
+                " nothing is said (MultiKernelManager.default_kernel_name): install it, or take that out."
+            )
         causes = {name: cause(server, name, folder) for name, folder in found.items()}
     return " ".join(sorted(set(causes.values()))) if all(causes.values()) else ""
 

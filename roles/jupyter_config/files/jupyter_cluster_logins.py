@@ -24,6 +24,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import argon2
 from jupyter_cluster_password import read_private, whole_hash
+from tornado.web import HTTPError, StaticFileHandler
 
 HERE = Path(__file__).resolve().parent
 
@@ -103,11 +104,28 @@ def now() -> int:
     return int(time.time() * 1000)
 
 
-def close(app: Any) -> None:
-    """Set what no configuration may open, when all of them have been read."""
+def close(app: Any, logins: Logins, public: str) -> None:
+    """Set what no configuration may open, when all of them have been read; `public` is the folder for everybody."""
     app.web_app.settings.update(CLOSED)
+    close_files(logins, public)
     # Scripts of the page read this one.
     app.web_app.settings["xsrf_cookie_kwargs"] = {"path": app.base_url, "secure": True, "samesite": "Lax"}
+
+
+def close_files(logins: Logins, public: str) -> None:
+    """Have a stranger get no file but those of one folder, which the login page needs.
+
+    A configuration may name folders of the user's for what Jupyter takes for parts of its pages, and shows everybody.
+    """
+    validate = StaticFileHandler.validate_absolute_path
+
+    def validate_absolute_path(self: Any, root: str, absolute_path: str) -> str | None:
+        path = validate(self, root, absolute_path)
+        if path is not None and not path.startswith(public + os.sep) and not logins.knows(self):
+            raise HTTPError(403)
+        return path
+
+    StaticFileHandler.validate_absolute_path = validate_absolute_path  # type: ignore[method-assign]
 
 
 class Session(NamedTuple):
@@ -369,6 +387,10 @@ class Logins:
             return None
         handler.login_session = session
         return str(content["user"])
+
+    def knows(self, handler: Any) -> bool:
+        """Tell whether a request is of somebody who gets in."""
+        return self.shows_key(handler) or self.user(handler) is not None
 
     def has_ended(self, handler: Any) -> bool:
         """Tell whether a request has a login cookie that will never count: the browser may forget it.

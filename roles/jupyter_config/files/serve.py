@@ -39,7 +39,7 @@ START, REPORT, _DIGEST, INTERFACE, *OPTIONS = sys.argv[1:]
 MARK = ".jupyter-cluster"
 #: How often what is in the place is touched, in seconds: those who tidy up take away what is days old.
 TOUCH = 3600.0
-#: How often it is looked whether that is there, in seconds.
+#: How often it is looked whether that is there, and the server's own socket, in seconds.
 LOOK = 5.0
 
 
@@ -47,7 +47,9 @@ def stop(why: str) -> NoReturn:
     """Say why nothing is started, and end."""
     line = f"Not started: {why}"
     print(line, flush=True)
-    with contextlib.suppress(OSError), open(REPORT, "a") as report:
+    # Who waited for it may have gone, and taken it away.
+    with contextlib.suppress(OSError), open(REPORT, "r+") as report:
+        report.seek(0, os.SEEK_END)
         report.write(line + "\n")
     raise SystemExit(1)
 
@@ -413,6 +415,15 @@ def require_listening() -> None:
         stop("Jupyter does not listen where it shall, and its log says why.")
 
 
+def listen_again(server: Any) -> None:
+    """Listen at a new socket where somebody has taken its file away."""
+    path = option("ServerApp.sock")
+    if path and not os.path.lexists(path) and os.path.isdir(os.path.dirname(path)):
+        with contextlib.suppress(OSError):
+            server.http_server.add_socket(importlib.import_module("tornado.netutil").bind_unix_socket(path, 0o600))
+            print(f"{path} was not there any more, and is again.", flush=True)
+
+
 def clear_way() -> None:
     """Take away what is of another kind than what this writes or opens there, and would keep it waiting for ever.
 
@@ -462,14 +473,16 @@ def serve() -> None:
         if says(LOCK) != process(os.getpid()):
             stop("another start has taken the lock.")
         threading.Thread(target=keep_place, args=(place,), daemon=True).start()
+        ioloop = importlib.import_module("tornado.ioloop")
         # After Jupyter's own first step there, which is to listen.
-        importlib.import_module("tornado.ioloop").IOLoop.current().add_callback(require_listening)
+        ioloop.IOLoop.current().add_callback(require_listening)
+        ioloop.PeriodicCallback(lambda: listen_again(server), LOOK * 1000).start()
         server.start()
 
 
 def certificates() -> str:
     """Say which variable of the user's names certificates that are not there; else where to look."""
-    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"):
         path = os.environ.get(name)
         if path and not os.path.exists(path):
             return f"{name} is {path} in your login scripts, and that is not there: take it out."

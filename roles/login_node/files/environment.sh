@@ -48,6 +48,9 @@ find_jupyter() {
   [ -z "${PYTHONINSPECT-}" ] || unfit='PYTHONINSPECT keeps the server from ending when it shall.'
   [[ ${PYTHONOPTIMIZE-} =~ ^0*([2-9]|[1-9][0-9]+)$ ]] &&
     unfit="PYTHONOPTIMIZE=$PYTHONOPTIMIZE takes texts out of programs that Jupyter needs."
+  [ -d "$HOME" ] || unfit="HOME is $HOME, and that is no folder."
+  [[ $(ulimit -Hn) == unlimited || $(ulimit -Hn) -ge 256 ]] ||
+    unfit="ulimit -n is $(ulimit -Hn), and a server with a few kernels opens 256 files and more."
   jupyter=$(type -P jupyter) || return
   # Its Python is beside it, or, where it is a link or a script elsewhere (pipx, uv), there, or the one that its first
   # lines name.

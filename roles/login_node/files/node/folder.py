@@ -133,6 +133,9 @@ def make_private(path: str, check: bool = False) -> bool:
     wanted = (bits & ~0o077) | 0o700
     if bits == wanted:
         return False
+    if os.path.islink(path):
+        # Whatever it leads to has modes for purposes of its own.
+        raise Failure(f"{path} is a link to {os.path.realpath(path)}, which is not private. Take the link away.")
     if not check:
         os.chmod(path, wanted)
     return True

@@ -6,7 +6,7 @@
     place    openssl, set, certificate, authority                                    puts that set in its place
     tidy     leftovers                                                               `changed`
     ask      patience                                             the server's answer, see `ask.ask`
-    start    patience, seconds, keeper, kind, address
+    start    patience, seconds, keeper, kind, address             `warnings`: a list of sentences
     stop     patience, seconds, keeper
 
 Where something cannot be done, lines of text say why instead, and the exit status is 1; it is 3 where another start was

@@ -19,9 +19,7 @@ from node.folder import Failure, Folder
 from node.keepers import Keeper, keeper
 from node.logind import keeps
 from node.processes import Endpoint, Process, endpoint, processes, servers
-
-#: The most that a log has, in bytes.
-LOG = 10 * 2**20
+from node.trial import LOG, Unusable, first_use
 
 
 class Start:
@@ -32,6 +30,8 @@ class Start:
         self.folder, self.by, self.at, self.seconds, self.patience = folder, by, at, seconds, patience
         self.id = secrets.token_hex(8)
         self.report = os.path.join(folder.run, f"start.{self.id}")
+        #: What the owner should know of a server that works.
+        self.warnings: list[str] = []
 
     def processes(self) -> list[Process]:
         """Return the launcher, or the server that it has become."""
@@ -99,7 +99,8 @@ class Start:
             for one in there:
                 self.require_endpoint(one)
             if self.answers():
-                return self.require_to_last()
+                self.require_to_last()
+                return self.require_use(begun)
             other = re.search(r"runs already, as process (\d+)", " ".join(said))
             if other:
                 self.join(int(other[1]))
@@ -125,6 +126,26 @@ class Start:
                 ]
             )
 
+    def require_use(self, begun: float) -> None:
+        """Require that its owner can work there, in what is left of the time."""
+        before = len(self.log() or ())
+        try:
+            seconds = max(10 * self.patience, begun + self.seconds - time.monotonic())
+            self.warnings = [
+                f"A kernel does not start, and `logs` says why. {problem}."
+                for problem in first_use(self.folder, self.at, seconds)
+            ]
+        except Unusable as error:
+            # What a kernel prints as it ends stands in the log, after all else.
+            since = [line.strip() for line in (self.log() or [])[before:] if not line.startswith("[I ")]
+            says_why = re.compile(r"[\w.]*(Error|Exception|Exit|Interrupt)\b|\S+: No module named|\[\w+\] CRITICAL")
+            causes = [line for line in since if says_why.match(line)]
+            said = (
+                f"The server has been ended again, since nobody could work there. {error} What of yours counts there: "
+                "~/.jupyter, ~/.ipython, and your login scripts."
+            )
+            self.fail([said, *(causes[-1:] or since[-5:])])
+
     def require_endpoint(self, one: Process) -> None:
         """Require that a server will listen where it is looked for: all but the name of the host."""
         if not one.config(self.folder):
@@ -144,6 +165,7 @@ class Start:
         begun = time.monotonic()
         while time.monotonic() < begun + self.seconds and other in processes():
             if self.answers(other):
+                self.require_use(begun)
                 raise Failure(status=3)
             time.sleep(0.1)
         raise Failure(
@@ -163,7 +185,7 @@ class Start:
         if log is None:
             return [
                 "The login shell on the node did not run the launcher. Look for a line in ~/.bash_profile, ~/.profile "
-                "or ~/.bashrc there that starts another shell or ends this one."
+                "or ~/.bashrc there that starts another shell, ends this one, or sets a trap."
             ]
         first = next(iter(errors), "no error in its log")
         return [f"The server ended before it answered: {first}", "The end of its log:", *log[-15:]]
@@ -192,7 +214,10 @@ def start(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
         begun.fail([str(error), *(begun.explain() if begun.log() is not None else [])])
     except OSError as error:
         begun.fail([f"{error.filename or folder.path}: {error.strerror or error}."])
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # What nobody has foreseen leaves no server that is not seen to be private.
+        begun.fail([f"What the server says makes no sense: {type(error).__name__}: {error}."])
     finally:
         with contextlib.suppress(OSError):
             os.unlink(begun.report)
-    return {}
+    return {"warnings": begun.warnings}
