@@ -43,12 +43,14 @@ def status_of(facts: dict[str, Any]) -> dict[str, Any]:
         ``running``; and, of a running server, ``pid``, ``endpoint`` (its kind), ``started`` (ISO 8601, UTC),
         ``kernels`` (a list of ``name``, ``state`` and ``last_activity``), ``last_activity``, ``memory`` (bytes),
         ``cpu`` (percent of one core), ``version`` (of jupyter_server), or ``problem``, where it does not answer; and
-        ``left_kernels`` (a list of process numbers) where a server that was killed has left some.
+        ``left_kernels`` (a list of process numbers) where a server that was killed has left some; and ``elsewhere``,
+        another node that shares the home, where none runs here, and one is said to run there.
     """
     server = facts["server"]
     left = {"left_kernels": facts["left_kernels"]} if facts["left_kernels"] else {}
     if "pid" not in server:
-        return {"running": False, **left}
+        away = {"elsewhere": facts["elsewhere"]} if facts["elsewhere"] else {}
+        return {"running": False, **left, **away}
     answer = dict(server.get("answer", {}))
     status = {
         "running": True,
@@ -70,6 +72,8 @@ def _in_short(message: str) -> str:
 def _row(host: dict[str, Any], now: datetime) -> list[str]:
     if "problem" in host and not host.get("running"):
         return [host["cluster"], host["node"], _in_short(host["problem"])]
+    if host.get("elsewhere"):
+        return [host["cluster"], host["node"], f"on {host['elsewhere']}, not looked at"]
     if not host["running"]:
         left = ", ".join(map(str, host.get("left_kernels", [])))
         return [

@@ -105,7 +105,7 @@ class Node:
 
 
 LOOK: dict[str, Any] = {
-    "root": "", "writes": False, "hash": False, "server": False, "find": True, "patience": 1,
+    "cluster": "hydra", "root": "", "writes": False, "hash": False, "server": False, "find": True, "patience": 1,
     "port": 9876, "port_free": True,
     "keeper": {"kind": "screen", "name": "jupyter"},
 }  # fmt: skip
@@ -177,6 +177,31 @@ def test_what_a_look_says_is_what_the_laptop_reads(node: Node) -> None:
     assert after["digests"] == {
         name: hashlib.sha256(text).hexdigest() for name, text in (("launch", b"x"), ("a.py", b"y"))
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "lock", "elsewhere"),
+    [
+        ("hydra", "another c7863cb8 4711 100", "another"),
+        ("hydra", f"{os.uname().nodename} c7863cb8 4711 100", ""),
+        ("hydra", "another c7863cb8", ""),
+        ("hydra", "", ""),
+        ("hydra", None, ""),
+        # Another cluster's, which shares the home.
+        ("viper", "another c7863cb8 4711 100", ""),
+    ],
+)
+def test_a_look_names_the_other_node_that_has_the_cluster_s_server(
+    node: Node, name: str, lock: str | None, elsewhere: str
+) -> None:
+    node.set_up()
+    path = node.above / f"{name}.lock"
+    if lock is None:
+        os.mkfifo(path)
+    else:
+        path.write_text(lock)
+    facts = node.look(cluster="hydra")
+    assert (facts["elsewhere"], facts["cluster_lock"]) == (elsewhere, str(node.above / "hydra.lock"))
 
 
 def test_a_look_takes_away_what_it_has_left_itself_and_nothing_else(node: Node) -> None:

@@ -609,8 +609,9 @@ def test_status_of_a_running_server() -> None:
 def test_status_of_one_that_does_not_answer() -> None:
     silent = {**FACTS, "server": {**FACTS["server"], "answer": {"error": "TimeoutError: timed out"}}}
     assert status_of(silent)["problem"] == "it does not answer: TimeoutError: timed out"
-    assert status_of({"server": {}, "left_kernels": []}) == {"running": False}
-    assert status_of({"server": {}, "left_kernels": [7]}) == {"running": False, "left_kernels": [7]}
+    assert status_of({"server": {}, "left_kernels": [], "elsewhere": ""}) == {"running": False}
+    assert status_of({"server": {}, "left_kernels": [7], "elsewhere": ""}) == {"running": False, "left_kernels": [7]}
+    assert status_of({"server": {}, "left_kernels": [], "elsewhere": "h2"}) == {"running": False, "elsewhere": "h2"}
 
 
 def test_status_table() -> None:
@@ -620,6 +621,7 @@ def test_status_table() -> None:
             {"cluster": "viper", "node": "viper-i.mpcdf.mpg.de", "running": False},
             {"cluster": "cobra", "node": "c", "problem": "No login (a VPN?): ssh h (ssh: Denied (publickey).)"},
             {"cluster": "raven", "node": "r", "running": False, "left_kernels": [7, 8]},
+            {"cluster": "raven", "node": "r2", "running": False, "elsewhere": "r1"},
         ],
         now="2026-09-21T16:00:00Z",
     ).splitlines()
@@ -629,6 +631,7 @@ def test_status_table() -> None:
     assert lines[2] == "viper    viper-i.mpcdf.mpg.de  none runs"
     assert lines[3] == "cobra    c                     No login: ssh h"
     assert lines[4] == "raven    r                     none runs; one was killed, and left process 7, 8"
+    assert lines[5] == "raven    r2                    on r1, not looked at"
     assert lines[1].index("since") == lines[2].index("none")
 
 

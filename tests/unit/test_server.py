@@ -98,6 +98,7 @@ def test_of_two_servers_the_one_that_has_the_lock_counts(monkeypatch: pytest.Mon
     monkeypatch.setattr(look, "describe", lambda one, folder: {"pid": one.pid})
     monkeypatch.setattr(Folder, "record", lambda self, name: lock if name == "lock" else "")
     asked = {
+        "cluster": "hydra",
         "root": "",
         "writes": False,
         "hash": False,

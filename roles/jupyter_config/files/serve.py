@@ -1,8 +1,8 @@
-"""Become the Jupyter server: python serve.py START REPORT DIGEST INTERFACE OPTION...
+"""Become the Jupyter server: python serve.py START REPORT DIGEST CLUSTER INTERFACE OPTION...
 
 The launcher runs it, in the Python that has Jupyter. START names this start, REPORT is a file that gets one line where
-nothing is started, DIGEST stands for the files that this server starts with, and INTERFACE is `lab` or `notebook`. The
-options are Jupyter's own; what stands there beats every file.
+nothing is started, DIGEST stands for the files that this server starts with, CLUSTER is the name of the cluster, and
+INTERFACE is `lab` or `notebook`. The options are Jupyter's own; what stands there beats every file.
 
 It fails closed. Jupyter drops a configuration file that raises, and goes on with its defaults: so nothing is served
 before what it has come to is compared with the options.
@@ -34,7 +34,9 @@ LOCK = os.path.join(HERE, "run", "lock")
 SESSION = os.path.join(HERE, "run", "session")
 COOKIE_SECRET = os.path.join(HERE, "run", "jupyter_cookie_secret")
 LOG = os.path.join(HERE, "jupyter.log")
-START, REPORT, _DIGEST, INTERFACE, *OPTIONS = sys.argv[1:]
+START, REPORT, _DIGEST, CLUSTER, INTERFACE, *OPTIONS = sys.argv[1:]
+#: One server in the folder, and one in the cluster, whose nodes may share a home.
+LOCKS = [LOCK, os.path.join(os.path.dirname(HERE), f"{CLUSTER}.lock")]
 #: What marks the private place on the node as ours.
 MARK = ".jupyter-cluster"
 #: How often what is in the place is touched, in seconds: those who tidy up take away what is days old.
@@ -69,13 +71,13 @@ def process(pid: int) -> str:
         return f"{os.uname().nodename} {boot.read().strip()} {pid} {status.read().rpartition(')')[2].split()[19]}"
 
 
-def holder(held: str) -> int:
-    """Return the number of the process that has the lock, or 0 where it has ended, or where none is named."""
+def holder(path: str, held: str) -> int:
+    """Return the number of the process that has a lock, or 0 where it has ended, or where none is named."""
     words = held.split()
     if len(words) != 4 or not words[2].isdigit():
         return 0
     if words[0] != os.uname().nodename:
-        stop(f"{LOCK} is held on {words[0]}, where this node cannot look. If nothing runs there, delete that file.")
+        stop(f"{path} is held on {words[0]}, where this node cannot look. If nothing runs there, delete that file.")
     try:
         return int(words[2]) if process(int(words[2])) == held else 0
     except OSError:
@@ -92,31 +94,31 @@ def says(path: str) -> str:
         return ""
 
 
-def take_lock() -> None:
-    """Take the lock, or end where a process has it. Its content comes with it, by a link."""
-    mine = f"{LOCK}.{os.getpid()}"
+def take_lock(path: str) -> None:
+    """Take a lock, or end where a process has it. Its content comes with it, by a link."""
+    mine = f"{path}.{os.getpid()}"
     with open(mine, "w") as file:
         file.write(process(os.getpid()))
     try:
         for _ in range(20):
             with contextlib.suppress(FileExistsError):
-                os.link(mine, LOCK)
+                os.link(mine, path)
             # What NFS says of a link may be wrong.
             if os.stat(mine).st_nlink == 2:
-                return sweep()
-            held = says(LOCK)
-            if pid := holder(held):
+                return sweep(path)
+            held = says(path)
+            if pid := holder(path, held):
                 stop(f"The server runs already, as process {pid}.")
             aside = f"{mine}.old"
             with contextlib.suppress(FileNotFoundError):
-                os.rename(LOCK, aside)
+                os.rename(path, aside)
                 if says(aside) != held:
                     # Another start has taken it in between.
-                    os.link(aside, LOCK)
+                    os.link(aside, path)
                 os.unlink(aside)
     finally:
         os.unlink(mine)
-    stop(f"{LOCK} cannot be taken.")
+    stop(f"{path} cannot be taken.")
 
 
 def others() -> list[str]:
@@ -158,20 +160,20 @@ def require_alone() -> None:
     stop(f"The server runs already, as process {there[0]}.")
 
 
-def sweep() -> None:
-    """Take away what starts that were interrupted have left beside the lock."""
-    for name in glob.glob(f"{LOCK}.*"):
-        pid = name[len(LOCK) + 1 :].partition(".")[0]
+def sweep(path: str) -> None:
+    """Take away what starts that were interrupted have left beside a lock."""
+    for name in glob.glob(f"{glob.escape(path)}.*"):
+        pid = name[len(path) + 1 :].partition(".")[0]
         with contextlib.suppress(OSError):
-            if not os.path.isdir(f"/proc/{pid}"):
+            if says(name).startswith(f"{os.uname().nodename} ") and not os.path.isdir(f"/proc/{pid}"):
                 os.unlink(name)
 
 
-def give_lock_back() -> None:
-    """Take the lock away, if it is ours still."""
+def give_lock_back(path: str) -> None:
+    """Take a lock away, if it is ours still."""
     with contextlib.suppress(OSError):
-        if says(LOCK) == process(os.getpid()):
-            os.unlink(LOCK)
+        if says(path) == process(os.getpid()):
+            os.unlink(path)
 
 
 # What it prints.
@@ -429,7 +431,7 @@ def clear_way() -> None:
 
     A folder, which may have something in it, is named instead.
     """
-    files = [LOCK, SESSION, f"{SESSION}.new", COOKIE_SECRET, LOG, f"{LOG}.previous"]
+    files = [*LOCKS, SESSION, f"{SESSION}.new", COOKIE_SECRET, LOG, f"{LOG}.previous"]
     fits = [*((path, stat.S_ISREG) for path in files), (option("ServerApp.sock"), stat.S_ISSOCK)]
     for path, is_right in fits:
         with contextlib.suppress(FileNotFoundError):
@@ -446,8 +448,9 @@ def serve() -> None:
     umask = os.umask(0o077)
     with contextlib.ExitStack() as at_the_end:
         clear_way()
-        take_lock()
-        at_the_end.callback(give_lock_back)
+        for path in LOCKS:
+            take_lock(path)
+            at_the_end.callback(give_lock_back, path)
         require_alone()
         begin_log()
         make_place(place)
@@ -470,7 +473,7 @@ def serve() -> None:
         require_privacy(server, found)
         require_kernels(server)
         server.http_server.ssl_options = pair.context
-        if says(LOCK) != process(os.getpid()):
+        if any(says(path) != process(os.getpid()) for path in LOCKS):
             stop("another start has taken the lock.")
         threading.Thread(target=keep_place, args=(place,), daemon=True).start()
         ioloop = importlib.import_module("tornado.ioloop")

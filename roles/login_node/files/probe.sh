@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Says who and where this is, finds Jupyter, and has our program say all else: lines of key, tab, value. Before it stands
-# what the laptop knows: mark, asked, loader, sent, and environment.sh.
+# what the laptop knows: mark, asked, cluster, loader, sent, and environment.sh.
 # shellcheck disable=SC2154
 
 # Whatever the login scripts have set.
@@ -10,10 +10,18 @@ tell() { printf '%s\t%s\n' "$1" "$2"; }
 echo
 echo "$mark begin"
 
-# Several login nodes may share the home, so our folder has the host in its name.
-node=$(uname -n)
+# Several login nodes may share the home, so our folder has the host in its name. By the record in the folder it is
+# another cluster's where that has a node of the same short name; some nodes know no more of theirs.
+node=$(uname -n) host=$(hostname -f 2>/dev/null || uname -n)
 directory=$HOME/.jupyter-cluster/${node%%.*}
-tell host "$(hostname -f 2>/dev/null || uname -n)"
+if [ -f "$directory/node" ] && read -r its_cluster its_host <"$directory/node"; then
+  if [[ $its_host == *.* && $host == *.* ]]; then
+    [ "$its_host" = "$host" ] || directory=$HOME/.jupyter-cluster/$host
+  elif [ "$its_cluster" != "$cluster" ]; then
+    directory=$HOME/.jupyter-cluster/${node%%.*}.$cluster
+  fi
+fi
+tell host "$host"
 tell user "$(id -un)"
 tell home "$HOME"
 tell directory "$directory"
@@ -34,7 +42,7 @@ tell python.version "$python_version"
 # Our servers, as a shell can find them.
 servers() {
   local found
-  grep -slzxE -e "--config=/.*/\.jupyter-cluster/${node%%.*}/jupyter_server_config\.py" /proc/[0-9]*/cmdline |
+  grep -slzxE -e "--config=/.*/\.jupyter-cluster/${directory##*/}/jupyter_server_config\.py" /proc/[0-9]*/cmdline |
     while read -r found; do
       [ -O "$found" ] && echo "${found//[!0-9]/}"
     done

@@ -31,9 +31,9 @@ PACKAGES = ("jupyter_server", "jupyterlab", "notebook")
 def look(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     """Return the facts.
 
-    `root` is where the server shall begin; `port` and `port_free` are for `ports.choose`; `writes` tries whether
-    anything can be written; `hash` asks for the password's hash, too, `server` a server that runs, and `find` for other
-    Jupyters; `keeper` is what would keep it.
+    `cluster` is the cluster's name; `root` is where the server shall begin; `port` and `port_free` are for
+    `ports.choose`; `writes` tries whether anything can be written; `hash` asks for the password's hash, too, `server` a
+    server that runs, and `find` for other Jupyters; `keeper` is what would keep it.
     """
     data = {**data, "openssl": shutil.which("openssl") or ""}
     if data["writes"]:
@@ -52,6 +52,7 @@ def look(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
         **files(folder, data),
         **home.facts(),
         **disk.facts(folder, running[0] if running else None, data["writes"]),
+        **elsewhere(folder, data["cluster"]),
         "keeper": chosen,
         "sessions": there,
         "keeper_trouble": trouble,
@@ -78,6 +79,14 @@ def installed() -> dict[str, Any]:
         with contextlib.suppress(PackageNotFoundError):
             found[package] = version(package)
     return {"packages": found, "runs_with": sys.executable, "library_path": os.environ.get("LD_LIBRARY_PATH", "")}
+
+
+def elsewhere(folder: Folder, cluster: str) -> dict[str, Any]:
+    """Return the lock that a server of the cluster has, and the other node that shares this home where it runs."""
+    path = os.path.join(folder.above, f"{cluster}.lock")
+    held = (folder.lines(path) or [""])[0].split()
+    away = len(held) == 4 and held[0] != os.uname().nodename
+    return {"elsewhere": held[0] if away else "", "cluster_lock": path}
 
 
 def root(asked: str) -> dict[str, Any]:
