@@ -61,7 +61,8 @@ def status_of(facts: dict[str, Any]) -> dict[str, Any]:
     }
     if "error" in answer or not answer:
         return status | {"problem": f"it does not answer: {answer.get('error', 'not asked')}"}
-    return status | {name: answer[name] for name in ("kernels", "last_activity", "memory", "cpu", "version")}
+    known = {name: answer[name] for name in ("kernels", "last_activity", "memory", "cpu", "version")}
+    return status | known | ({} if facts["password_set"] else {"problem": "nobody can log in: playbooks/password.yml"})
 
 
 def _in_short(message: str) -> str:

@@ -580,6 +580,7 @@ def test_missing_libraries() -> None:
 
 
 FACTS: dict[str, Any] = {
+    "password_set": True,
     "server": {
         "pid": "4711",
         "started": 1_790_000_000,
@@ -604,6 +605,11 @@ def test_status_of_a_running_server() -> None:
     status = status_of(FACTS)
     assert (status["running"], status["pid"], status["endpoint"], status["cpu"]) == (True, "4711", "socket", 7)
     assert status["started"] == "2026-09-21T14:13:20+00:00"
+
+
+def test_status_of_one_that_nobody_can_log_in_to() -> None:
+    assert status_of({**FACTS, "password_set": False})["problem"] == "nobody can log in: playbooks/password.yml"
+    assert "problem" not in status_of(FACTS)
 
 
 def test_status_of_one_that_does_not_answer() -> None:

@@ -158,6 +158,26 @@ def test_a_start_by_connect_names_what_only_a_whole_run_mends(laptop: Laptop, st
         socket.create_connection(("localhost", int(laptop.url.rpartition(":")[2])), 5)
 
 
+def test_a_server_that_nobody_can_log_in_to_is_none_that_works(laptop: Laptop, running: str) -> None:
+    """Its password is emptied while it runs."""
+    on_the_node(laptop, "cp password_hash run/kept; echo >password_hash")
+    try:
+        says = (
+            f"Nobody can log in: {laptop.node_folder}/password_hash on {NODE} is missing, or not whole. Have a new one"
+        )
+        for verb in ("connect", "doctor"):
+            done = laptop.playbook(f"playbooks/{verb}.yml", my_browser=False)
+            assert done.returncode != 0, verb
+            assert says in words(done.stdout)
+        assert "nobody can log in: playbooks/password.yml" in laptop.playbook("playbooks/status.yml").stdout
+        assert laptop.playbook("playbooks/password.yml").returncode == 0
+        assert laptop.browser().login(laptop.password)
+        assert laptop.playbook("playbooks/connect.yml", my_browser=False).returncode == 0
+    finally:
+        on_the_node(laptop, "mv run/kept password_hash")
+    assert laptop.server() == running
+
+
 def test_no_verb_ends_in_a_raw_error(laptop: Laptop, running: str) -> None:
     on_the_node(laptop, GARBAGE)
     status = laptop.playbook("playbooks/status.yml", errors=subprocess.DEVNULL, status_format="json")

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from browser import Browser
@@ -350,6 +351,65 @@ def test_a_kernel_that_does_not_start_beside_one_that_does_is_named(laptop: Lapt
         assert browser.run(kernel, "print(6 * 7)") == "42\n"
     finally:
         laptop.ssh(f"rm -r {kernels}")
+        laptop.playbook("playbooks/stop.yml", my_end_kernels=True)
+
+
+def test_a_default_kernel_that_never_answers_leaves_time_for_another(laptop: Laptop, stopped: None) -> None:
+    kernel = ".local/share/jupyter/kernels/hangs"
+    spec = json.dumps({"argv": ["sleep", "1000"], "display_name": "Hangs", "language": "none"})
+    own = "c.MultiKernelManager.default_kernel_name = 'hangs'"
+    laptop.ssh(
+        f"mkdir -p .jupyter {kernel}; echo {shlex.quote(spec)} >{kernel}/kernel.json;"
+        f" echo {shlex.quote(own)} >.jupyter/jupyter_server_config.py"
+    )
+    try:
+        begun = laptop.playbook("site.yml", screen_session_timeout=20)
+        assert begun.returncode == 0, begun.stdout
+        assert re.search(r"`logs` says why\. hangs: it does not answer within \d+ s", " ".join(begun.stdout.split()))
+    finally:
+        laptop.ssh(f"rm -r {kernel} .jupyter/jupyter_server_config.py")
+        laptop.playbook("playbooks/stop.yml", my_end_kernels=True)
+
+
+def test_a_trial_that_fails_ends_no_server_where_somebody_works(laptop: Laptop, stopped: None) -> None:
+    """The page is there before the trial is over."""
+    own = "import os, time\nwhile os.path.exists('hang'):\n    time.sleep(0.1)\n"
+    startup = ".ipython/profile_default/startup"
+    laptop.ssh(f"mkdir -p {startup} && touch hang && printf %s {shlex.quote(own)} >{startup}/hang.py")
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            run = pool.submit(laptop.playbook, "site.yml", screen_session_timeout=25)
+            deadline = time.monotonic() + seconds(20)
+            while not (trial := laptop.ssh("pgrep -u $(id -u) -f '[i]pykernel_launcher' || true").split()):
+                assert time.monotonic() < deadline
+            # From now on kernels start, but that one.
+            laptop.ssh(f"kill -STOP {trial[0]}; rm hang")
+            browser, kernel = begin(laptop)
+            browser.run(kernel, "kept = 42")
+            failed = run.result()
+        assert failed.returncode != 0
+        assert re.search(
+            r"The server stays, since kernels of yours run there \(process \d+\), but not all of it works\. No kernel "
+            r"starts\. python3: it does not answer within",
+            " ".join(failed.stdout.split()),
+        ), failed.stdout
+        assert browser.run(kernel, "print(kept)") == "42\n"
+    finally:
+        laptop.ssh(f"rm -rf hang {startup}/hang.py")
+        laptop.playbook("playbooks/stop.yml", my_end_kernels=True)
+
+
+def test_a_kernel_whose_sockets_have_gone_is_named(laptop: Laptop, running: str) -> None:
+    """No page reaches it any more, and it is not said to be idle."""
+    begin(laptop)
+    laptop.ssh(f"rm -r {place(laptop)}")
+    try:
+        assert "1 cut off" in laptop.playbook("playbooks/status.yml").stdout
+        deadline = time.monotonic() + seconds(10)
+        while "without the sockets of kernels that run" not in laptop.ssh(f"cat {laptop.node_folder}/jupyter.log"):
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+    finally:
         laptop.playbook("playbooks/stop.yml", my_end_kernels=True)
 
 

@@ -231,6 +231,9 @@ def keep_place(path: str) -> None:
         try:
             if not os.path.isdir(path):
                 make_place(path)
+                print(
+                    f"{path} was taken away, and is there again, without the sockets of kernels that run.", flush=True
+                )
             if time.monotonic() - touched >= TOUCH:
                 touched = time.monotonic()
                 for name in [path, *glob.glob(os.path.join(path, "*")), os.path.join(path, MARK)]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from node.client import Client, Foreign, shows_owner
 from node.folder import Folder
-from node.processes import Endpoint, endpoint, family, processes, servers
+from node.processes import KERNEL, Endpoint, endpoint, family, processes, servers
 
 #: How long the server may take to answer, and how long its CPU time is watched, in seconds.
 ANSWER, WATCH = 3.0, 0.3
@@ -35,6 +35,7 @@ def ask(at: Endpoint, folder: Folder, patience: float) -> dict[str, Any]:
     time.sleep(max(0.0, begun + WATCH - time.monotonic()))
     after, seconds = processes(), time.monotonic() - begun
     members = family({pid}, after)
+    ways = [match[0] for one in members.values() for word in one.words if (match := KERNEL.search(word))]
     used = sum(one.ticks - before[one.pid].ticks for one in members.values() if one.pid in before)
     return {
         "pid": pid,
@@ -44,10 +45,7 @@ def ask(at: Endpoint, folder: Folder, patience: float) -> dict[str, Any]:
         "kernels": [
             {
                 "name": notebooks.get(kernel["id"], kernel["name"]),
-                # Of one that nobody has ever talked to, Jupyter knows no more than that it was started.
-                "state": "unused"
-                if kernel["execution_state"] == "starting" and not kernel.get("connections")
-                else kernel["execution_state"],
+                "state": _state(kernel, ways),
                 "last_activity": kernel["last_activity"],
             }
             for kernel in kernels
@@ -55,6 +53,17 @@ def ask(at: Endpoint, folder: Folder, patience: float) -> dict[str, Any]:
         "memory": sum(one.memory for one in members.values()) * os.sysconf("SC_PAGE_SIZE"),
         "cpu": round(100 * used / os.sysconf("SC_CLK_TCK") / seconds),
     }
+
+
+def _state(kernel: dict[str, Any], ways: list[str]) -> str:
+    """Return what a kernel does; `ways` are the files of all connections that are known."""
+    own = [path for path in ways if path.endswith(f"/kernel-{kernel['id']}.json")]
+    if own and not any(map(os.path.exists, own)):
+        # Its sockets went with its file: no page reaches what it has in its memory.
+        return "cut off"
+    # Of one that nobody has ever talked to, Jupyter knows no more than that it was started.
+    unused = kernel["execution_state"] == "starting" and not kernel.get("connections")
+    return "unused" if unused else str(kernel["execution_state"])
 
 
 def answer(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:

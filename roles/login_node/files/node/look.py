@@ -158,6 +158,7 @@ def describe(server: Process, folder: Folder) -> dict[str, Any]:
         "started": round(begun),
         "endpoint": {"kind": kind, "address": address},
         "current": current(folder) in server.words,
+        "tried": folder.record("tried") == server.name(),
         "ends_at_logout": server.in_a_login() and ends_processes(),
     }
 

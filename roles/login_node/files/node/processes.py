@@ -15,6 +15,10 @@ from node.folder import SOCKET, Folder
 Endpoint = Tuple[str, str]
 
 
+#: The file of a kernel's connection, with the kernel's number, in a command line.
+KERNEL = re.compile(r"/\S*/kernel-([0-9a-f-]+)[.]json")
+
+
 class Process:
     """One of this user's processes, as it is now."""
 
@@ -29,6 +33,10 @@ class Process:
         self.pid, self.parent, self.begun = pid, int(fields[1]), int(fields[19])
         self.memory, self.ticks = int(fields[21]), int(fields[11]) + int(fields[12])
         self.dead = fields[0] == "Z"
+
+    def name(self) -> str:
+        """Name it for as long as the node runs, whatever becomes of its number."""
+        return f"{self.pid} {self.begun}"
 
     def config(self, folder: Folder) -> str:
         """Return the path of our configuration, as it stands on the command line of a server."""

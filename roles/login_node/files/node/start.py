@@ -15,11 +15,11 @@ from typing import Any, NoReturn
 
 from node.ask import ANSWER
 from node.client import Client, Foreign, shows_owner
-from node.folder import Failure, Folder
+from node.folder import Failure, Folder, put
 from node.keepers import Keeper, keeper
 from node.logind import keeps
 from node.processes import Endpoint, Process, endpoint, processes, servers
-from node.trial import LOG, Unusable, first_use
+from node.trial import LOG, Trial, Unusable
 
 
 class Start:
@@ -129,22 +129,31 @@ class Start:
     def require_use(self, begun: float) -> None:
         """Require that its owner can work there, in what is left of the time."""
         before = len(self.log() or ())
+        trial = Trial(self.folder, self.at, max(10 * self.patience, begun + self.seconds - time.monotonic()))
         try:
-            seconds = max(10 * self.patience, begun + self.seconds - time.monotonic())
-            self.warnings = [
-                f"A kernel does not start, and `logs` says why. {problem}."
-                for problem in first_use(self.folder, self.at, seconds)
-            ]
+            self.warnings = trial.run()
         except Unusable as error:
             # What a kernel prints as it ends stands in the log, after all else.
             since = [line.strip() for line in (self.log() or [])[before:] if not line.startswith("[I ")]
-            says_why = re.compile(r"[\w.]*(Error|Exception|Exit|Interrupt)\b|\S+: No module named|\[\w+\] CRITICAL")
+            says_why = re.compile(r"[\w.]*(Error|Exception|Exit)\b|\S+: No module named|\[\w+\] CRITICAL")
             causes = [line for line in since if says_why.match(line)]
-            said = (
-                f"The server has been ended again, since nobody could work there. {error} What of yours counts there: "
-                "~/.jupyter, ~/.ipython, and your login scripts."
-            )
-            self.fail([said, *(causes[-1:] or since[-5:])])
+            used = ", ".join(map(str, trial.others()))
+            if not self.processes():
+                what = "was there already, and not all of it works."
+            elif used:
+                what = f"stays, since kernels of yours run there (process {used}), but not all of it works."
+            else:
+                what = "has been ended again, since nobody could work there."
+            lines = [
+                f"The server {what} {error} What of yours counts there: ~/.jupyter, ~/.ipython, your login scripts.",
+                *(causes[-1:] or since[-5:]),
+            ]
+            if used or not self.processes():
+                raise Failure(*lines) from error
+            self.fail(lines)
+        # Where that cannot be written, the next run tries again.
+        with contextlib.suppress(OSError, IndexError):
+            put(os.path.join(self.folder.run, "tried"), f"{servers(self.folder)[0].name()}\n".encode(), 0o600)
 
     def require_endpoint(self, one: Process) -> None:
         """Require that a server will listen where it is looked for: all but the name of the host."""

@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import json
 import secrets
+import select
 import socket
 import ssl
 import struct
@@ -14,8 +15,8 @@ import time
 from typing import Any, NamedTuple
 
 from node.client import Client, Foreign, shows_owner
-from node.folder import Folder
-from node.processes import Endpoint, processes
+from node.folder import Failure, Folder
+from node.processes import KERNEL, Endpoint, family, processes
 
 #: Where the session would be in the user's files. Nothing is written there.
 PATH = "jupyter-cluster-first-use"
@@ -29,6 +30,14 @@ TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 
 class Unusable(Exception):
     """Somebody who has logged in could do nothing there; the message says why, in a sentence."""
+
+
+def require_reader() -> None:
+    """End what nobody waits for any more: the run was interrupted, and another one may be using the server."""
+    output = select.poll()
+    output.register(1, 0)
+    if output.poll(0):
+        raise Failure("The run was interrupted.")
 
 
 class Kernel(NamedTuple):
@@ -125,6 +134,8 @@ class Trial:
         agreed = secrets.token_hex(16)
         self.headers = {**shows_owner(folder), "Cookie": f"_xsrf={agreed}; filler={FILLER}", "X-XSRFToken": agreed}
         self.before = len(self.log())
+        #: The kernels that it has started, as Jupyter numbers them.
+        self.kernels: set[str] = set()
 
     def log(self) -> list[str]:
         """Return the log."""
@@ -164,21 +175,23 @@ class Trial:
         if answer.status != 200:
             raise Unusable(f"The page {path} answers {answer.status}.")
 
-    def run_empty_cell(self, name: str) -> None:
-        """Start a kernel as a page does, have it run nothing, and end it."""
+    def run_empty_cell(self, name: str, end: float) -> None:
+        """Start a kernel as a page does, have it run nothing until a time, and end it."""
         wanted = {"path": PATH, "name": PATH, "type": "console", "kernel": {"name": name}, "filler": FILLER * 200}
         made = self.ask("/api/sessions", "POST", wanted)
         kernel = Kernel(made["id"], made["kernel"]["id"])
+        self.kernels.add(kernel.number)
         try:
-            self.talk(kernel)
+            self.talk(kernel, end)
         except BaseException:
             with contextlib.suppress(Unusable, OSError, http.client.HTTPException):
                 self.ask(f"/api/sessions/{kernel.session}", "DELETE")
             raise
         self.ask(f"/api/sessions/{kernel.session}", "DELETE")
 
-    def talk(self, kernel: Kernel) -> None:
+    def talk(self, kernel: Kernel, end: float) -> None:
         """Have a kernel run nothing."""
+        begun = time.monotonic()
         first, number = kernel.processes(), secrets.token_hex(16)
         channel, sent = Channel(self.client(), self.headers, kernel, number), False
         header = {"msg_id": number, "username": "", "session": number, "date": "", "version": "5.3"}
@@ -190,7 +203,8 @@ class Trial:
             "header": {**header, "msg_type": "execute_request"}, "parent_header": {}, "metadata": {},
             "content": content, "buffers": [], "channel": "shell",
         }  # fmt: skip
-        while time.monotonic() < self.end:
+        while time.monotonic() < end:
+            require_reader()
             got = channel.next()
             if channel.open and not sent:
                 channel.send(TEXT, json.dumps(message).encode())
@@ -205,30 +219,33 @@ class Trial:
                 self.before = len(self.log())
                 raise Unusable("it ends while it starts")
         raise Unusable(
-            f"it does not answer within {self.seconds:.0f} s (to wait longer: -e screen_session_timeout=SECONDS)"
+            f"it does not answer within {end - begun:.0f} s (to wait longer: -e screen_session_timeout=SECONDS)"
         )
 
+    def run(self) -> list[str]:
+        """Require that the page opens, and that a kernel runs, if there are any; return what does not, in sentences."""
+        try:
+            self.open_page()
+            known = self.ask("/api/kernelspecs")
+            names = sorted(known["kernelspecs"], key=lambda name: (name != known["default"], name))
+            if not names:
+                return ["There is no kernel: notebooks run nothing until one is installed, such as ipykernel."]
+            problems: list[str] = []
+            for name in names:
+                # One that never answers leaves time for others.
+                left = self.end - time.monotonic()
+                try:
+                    self.run_empty_cell(name, self.end - (left / 2 if name != names[-1] else 0))
+                    return [f"A kernel does not start, and `logs` says why. {problem}." for problem in problems]
+                except Unusable as error:
+                    problems.append(f"{name}: {error}")
+            raise Unusable(f"No kernel starts. {'; '.join(problems)}.")
+        except (OSError, http.client.HTTPException, ValueError, KeyError, Foreign) as error:
+            raise Unusable(f"The server stopped answering ({type(error).__name__}: {error}).") from error
 
-def first_use(folder: Folder, at: Endpoint, seconds: float) -> list[str]:
-    """Require that the server's page opens, and that a kernel runs; return why the default one does not.
-
-    A Jupyter without any kernels may have terminals.
-    """
-    trial = Trial(folder, at, seconds)
-    try:
-        trial.open_page()
-        known = trial.ask("/api/kernelspecs")
-        names = sorted(known["kernelspecs"], key=lambda name: (name != known["default"], name))
-        problems = []
-        for name in names:
-            try:
-                trial.run_empty_cell(name)
-                break
-            except Unusable as error:
-                problems.append(f"{name}: {error}")
-        else:
-            if problems:
-                raise Unusable(f"No kernel starts. {'; '.join(problems)}.")
-    except (OSError, http.client.HTTPException, ValueError, KeyError, Foreign) as error:
-        raise Unusable(f"The server stopped answering ({type(error).__name__}: {error}).") from error
-    return problems
+    def others(self) -> list[int]:
+        """Return the processes with kernels that somebody else has started on this server meanwhile."""
+        everybody = processes()
+        found = family({one.pid for one in everybody.values() if one.config(self.folder)}, everybody)
+        kernels = {pid: match[1] for pid, one in found.items() for word in one.words if (match := KERNEL.search(word))}
+        return sorted(pid for pid, number in kernels.items() if number not in self.kernels)
