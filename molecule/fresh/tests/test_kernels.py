@@ -6,12 +6,14 @@ import json
 import os
 import re
 import shlex
+import signal
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from browser import Browser
-from cluster import Laptop, node_root
+from cluster import PROJECT, Laptop, node_root
 from patience import seconds
 
 
@@ -394,6 +396,45 @@ def test_a_trial_that_fails_ends_no_server_where_somebody_works(laptop: Laptop, 
             " ".join(failed.stdout.split()),
         ), failed.stdout
         assert browser.run(kernel, "print(kept)") == "42\n"
+    finally:
+        laptop.ssh(f"rm -rf hang {startup}/hang.py")
+        laptop.playbook("playbooks/stop.yml", my_end_kernels=True)
+
+
+def test_a_start_that_was_interrupted_is_tried_again_and_ends_nothing_later(laptop: Laptop, stopped: None) -> None:
+    """By Ctrl-C, while a kernel starts."""
+    own = "import os, time\nwhile os.path.exists('hang'):\n    time.sleep(0.1)\n"
+    startup = ".ipython/profile_default/startup"
+    laptop.ssh(f"mkdir -p {startup} && touch hang && printf %s {shlex.quote(own)} >{startup}/hang.py")
+    argv = ["ansible-playbook", str(PROJECT / "site.yml"), "-i", str(laptop.inventory)]
+    argv += [f"-e@{laptop.scenario}/vars/me.yml", f"-e{json.dumps({**laptop.here, 'screen_session_timeout': 40})}"]
+    around = {"MOLECULE_PROJECT_DIRECTORY": str(PROJECT), "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")}
+    try:
+        with subprocess.Popen(
+            argv, env={**os.environ, **around}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True,
+        ) as run:  # fmt: skip
+            deadline = time.monotonic() + seconds(20)
+            while not laptop.ssh("pgrep -u $(id -u) -f '[i]pykernel_launcher' || true"):
+                assert time.monotonic() < deadline
+            os.killpg(run.pid, signal.SIGINT)
+        deadline = time.monotonic() + seconds(10)
+        while laptop.ssh("pgrep -u $(id -u) -f '[b]64decode' || true"):
+            assert time.monotonic() < deadline, "it goes on at the node"
+            time.sleep(0.2)
+        server = laptop.server()
+        # As long as nobody can work there, no run is content with it.
+        refused = laptop.playbook("playbooks/connect.yml", my_browser=False, screen_session_timeout=5)
+        assert refused.returncode != 0
+        assert "The server was there already, and not all of it works. No kernel starts." in " ".join(
+            refused.stdout.split()
+        )
+        laptop.ssh("rm hang")
+        again = laptop.playbook("site.yml")
+        assert again.returncode == 0, again.stdout
+        browser, kernel = begin(laptop)
+        assert [one["id"] for one in browser.api("kernels")] == [kernel]
+        assert laptop.server() == server
     finally:
         laptop.ssh(f"rm -rf hang {startup}/hang.py")
         laptop.playbook("playbooks/stop.yml", my_end_kernels=True)

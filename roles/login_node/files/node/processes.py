@@ -142,6 +142,8 @@ def end(doomed: list[int], seconds: float) -> list[int]:
     for pid in doomed:
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGTERM)
+            # One that was suspended hears nothing else.
+            os.kill(pid, signal.SIGCONT)
     deadline = time.monotonic() + seconds
     while True:
         left = sorted(set(doomed) & set(processes()))

@@ -213,9 +213,9 @@ class Trial:
                 return
             there = kernel.processes()
             first = first or there
-            # One that ends at once is not seen itself; that Jupyter starts it again and again is.
+            # One that ends at once is not seen itself; that Jupyter starts one again and again is.
             again = any("KernelRestarter: restarting kernel" in line for line in self.log()[self.before :])
-            if again or (first and not first & there):
+            if (again and not there) or (first and not first & there):
                 self.before = len(self.log())
                 raise Unusable("it ends while it starts")
         raise Unusable(
