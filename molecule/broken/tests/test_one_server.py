@@ -156,7 +156,15 @@ def test_a_server_is_found_when_the_home_has_another_name(laptop: Laptop, runnin
 
 
 @pytest.mark.parametrize(
-    "harm", ["echo garbage >owner", ": >owner", "rm owner", "rm owner; mkfifo owner", "chmod 0 owner"]
+    "harm",
+    [
+        "echo garbage >owner",
+        "printf '\\351\\377' >owner",
+        ": >owner",
+        "rm owner",
+        "rm owner; mkfifo owner",
+        "chmod 0 owner",
+    ],
 )
 def test_a_server_says_what_its_kernels_do_whatever_becomes_of_its_key(laptop: Laptop, running: str, harm: str) -> None:
     laptop.ssh(f"cd {laptop.node_folder}/run && {{ {harm}; }}")
@@ -164,6 +172,20 @@ def test_a_server_says_what_its_kernels_do_whatever_becomes_of_its_key(laptop: L
     (one,) = json.loads(shown)
     assert one["pid"] == int(running)
     assert one["kernels"] == []
+
+
+@pytest.mark.parametrize("harm", ["rm jupyter.sock", "rm jupyter.sock; echo >jupyter.sock", "cd ..; rm -r run"])
+def test_a_socket_that_goes_comes_back(laptop: Laptop, running: str, harm: str) -> None:
+    run = f"{laptop.node_folder}/run"
+    laptop.ssh(f"cd {run} && {{ {harm}; }}")
+    deadline = time.monotonic() + seconds(10)
+    while laptop.ssh(f"stat -c '%a %F' {run}/jupyter.sock || true") != "600 socket\n":
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    connected = laptop.playbook("playbooks/connect.yml", my_browser=False)
+    assert connected.returncode == 0, connected.stdout
+    assert laptop.browser().login(laptop.password)
+    assert laptop.server() == running
 
 
 @pytest.mark.parametrize("name", ["lock", "session", "owner"])

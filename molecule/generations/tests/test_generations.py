@@ -73,12 +73,14 @@ def test_nothing_listens_at_a_port_and_only_the_password_opens(elder: Elder) -> 
 def test_without_a_login_one_sees_next_to_nothing(elder: Elder) -> None:
     stranger = elder.browser()
     shown = {path for path in PAGES if stranger.request(path)[0] == 200 and "password" not in stranger.request(path)[1]}
-    assert shown == {"/api", "/static/favicon.ico"}
+    # The last one is notebook's own, and empty.
+    assert shown - {"/custom/custom.css"} == {"/api", "/static/favicon.ico"}
 
 
 def test_an_old_file_of_one_s_own_opens_nothing(elder: Elder) -> None:
     files = " ".join(f".jupyter/jupyter_{name}config.py" for name in ("", "server_", "notebook_"))
     elder.ssh(f"mkdir -p .jupyter && echo {shlex.quote(OLD)} | tee {files}; echo mine >notes.txt")
+    elder.ssh("mkdir .jupyter/custom && echo mine >.jupyter/custom/custom.css")
     try:
         elder.verb("playbooks/restart.yml")
         assert listeners(elder) == ""
@@ -86,6 +88,7 @@ def test_an_old_file_of_one_s_own_opens_nothing(elder: Elder) -> None:
         assert not may(stranger)
         assert stranger.request("/api/contents?token=known")[0] == 403
         assert stranger.request("/static/notes.txt")[0] == 403
+        assert "mine" not in stranger.request("/custom/custom.css")[1]
         browser = elder.visitor()
         assert browser.request("/static/notes.txt")[:2] == (200, "mine\n")
         browser.cookies.clear("localhost.local", "/", "_xsrf")

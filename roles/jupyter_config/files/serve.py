@@ -421,10 +421,14 @@ def require_listening() -> None:
 
 
 def listen_again(server: Any) -> None:
-    """Listen at a new socket where somebody has taken its file away."""
+    """Listen at a new socket where somebody has taken its file away, or put another one there."""
     path = option("ServerApp.sock")
-    if path and not os.path.lexists(path) and os.path.isdir(os.path.dirname(path)):
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):
+        if path and os.path.isfile(path):
+            os.unlink(path)
+        if path and not os.path.lexists(path):
+            if os.path.dirname(path) == os.path.dirname(LOCK) and os.path.isdir(HERE):
+                os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
             server.http_server.add_socket(importlib.import_module("tornado.netutil").bind_unix_socket(path, 0o600))
             print(f"{path} was not there any more, and is again.", flush=True)
 
@@ -490,7 +494,8 @@ def certificates() -> str:
     """Say which variable of the user's names certificates that are not there; else where to look."""
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"):
         path = os.environ.get(name)
-        if path and not os.path.exists(path):
+        # The last one is made, where there is a folder for it.
+        if path and not os.path.exists(os.path.dirname(path) if name == "SSLKEYLOGFILE" else path):
             return f"{name} is {path} in your login scripts, and that is not there: take it out."
     return "The log says where (`logs`)."
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import re
 import socket
 import ssl
 import struct
@@ -67,7 +68,8 @@ class Client(http.client.HTTPConnection):
 
 def shows_owner(folder: Folder) -> dict[str, str]:
     """Return what shows a server that one is its owner. One that is shown another key writes its own down again."""
-    return {"Owner-Key": folder.record("owner") or "unknown"}
+    key = folder.record("owner")
+    return {"Owner-Key": key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else "unknown"}
 
 
 def _peer(connection: socket.socket) -> tuple[int, int]:
