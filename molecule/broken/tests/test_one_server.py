@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -417,6 +418,25 @@ def test_stop_ends_a_server_whatever_its_certificate_is(laptop: Laptop, running:
     assert stopped.returncode == 0, stopped.stdout
     assert laptop.servers() == []
     assert laptop.playbook("site.yml").returncode == 0
+
+
+def test_stop_ends_a_server_that_cannot_tidy_up(laptop: Laptop, stopped: None) -> None:
+    """Such as after a kernel that could not be started on a full disk, which Jupyter then misses."""
+    own = (
+        "from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager\n"
+        "async def fails(*args, **kwargs):\n    raise KeyError('no such kernel')\n"
+        "AsyncMappingKernelManager.shutdown_all = fails\n"
+    )
+    laptop.ssh(f"mkdir -p .jupyter && printf %s {shlex.quote(own)} >.jupyter/jupyter_server_config.py")
+    try:
+        assert laptop.playbook("site.yml").returncode == 0
+        begun = time.monotonic()
+        ended = laptop.playbook("playbooks/stop.yml", my_end_kernels=True)
+        assert ended.returncode == 0, ended.stdout
+        assert time.monotonic() - begun < seconds(30)
+        assert laptop.servers() == []
+    finally:
+        laptop.ssh("rm -r .jupyter")
 
 
 def test_stop_ends_a_launcher_that_is_on_its_way(laptop: Laptop, stopped: None) -> None:

@@ -366,6 +366,15 @@ def with_own_files(found: Any) -> Any:
             require_kernels_here(self, found)
             super().init_configurables()
 
+        async def _cleanup(self) -> None:
+            """Clean up before the end, which does not fail to come for what goes wrong there."""
+            try:
+                await super()._cleanup()
+            except Exception:
+                self.log.exception("What was left could not be tidied up:")
+                with contextlib.suppress(Exception):
+                    await self.cleanup_kernels()
+
     return ClusterServerApp
 
 
