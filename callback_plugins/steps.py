@@ -100,6 +100,9 @@ class CallbackModule(Default):  # type: ignore[misc]  # Ansible has no types.
         for host in sorted(stats.processed):
             counts = stats.summarize(host)
             failed = counts["failures"] + counts["unreachable"]
+            if len(stats.processed) > 1 and not (counts["ok"] or failed):
+                # A cluster's other login node, which was left alone.
+                continue
             if failed and host in self._failures:
                 self._tell(self._failures[host], C.COLOR_ERROR)
             color = C.COLOR_ERROR if failed else C.COLOR_CHANGED if counts["changed"] else C.COLOR_OK

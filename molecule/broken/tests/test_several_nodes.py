@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cluster import NODE, Laptop, node_root
+from cluster import NODE, PROJECT, Laptop, node_root
 from patience import seconds
 
 OTHER = "hydra11i.rzg.mpg.de"
@@ -73,6 +73,11 @@ def test_a_server_on_another_node_is_named_and_none_is_started_beside_it(
     assert there.returncode == 0, there.stdout
     assert laptop.server() == running
     assert laptop.browser().login(laptop.password)
+    # Without a node's name, the tunnel says which.
+    again = laptop.playbook("site.yml", "-l", "hydra", inventory=inventory)
+    assert again.returncode == 0, again.stdout
+    assert "changed=0" in again.stdout
+    assert "Runs on: hydra08i" in " ".join(again.stdout.split())
 
 
 def test_of_two_starts_on_two_nodes_at_once_one_is_left(
@@ -80,6 +85,8 @@ def test_of_two_starts_on_two_nodes_at_once_one_is_left(
 ) -> None:
     begun = laptop.playbook("site.yml", "-l", OTHER, inventory=inventory)
     assert begun.returncode == 0, begun.stdout
+    again = laptop.playbook("site.yml", "-l", "hydra", inventory=inventory)
+    assert "Runs on: hydra11i" in " ".join(again.stdout.split()), again.stdout
     for pid in servers(laptop, "hydra11i"):
         node_root(f"kill {pid}; while test -e /proc/{pid}; do sleep 0.1; done", "hydra11i")
     folder = f"/home/{laptop.account}/.jupyter-cluster"
@@ -108,23 +115,33 @@ def test_of_two_starts_on_two_nodes_at_once_one_is_left(
         ("viper hydra08i", "hydra08i.hydra"),
         ("hydra hydra08i", "hydra08i"),
         ("mine hydra08i.rzg.mpg.de", "hydra08i"),
+        ("", "hydra08i"),
     ],
 )
-def test_another_cluster_s_node_of_the_same_short_name_keeps_its_folder(
-    laptop: Laptop, stopped: None, record: str, folder: str
-) -> None:
+def test_a_probe_finds_the_cluster_s_own_folder_by_the_record_in_it(laptop: Laptop, record: str, folder: str) -> None:
+    probe = (PROJECT / "roles" / "login_node" / "files" / "probe.sh").read_text().partition("\ntell host ")[0]
+    home = ".another-home"
+    laptop.ssh(f"mkdir -p {home}/.jupyter-cluster/hydra08i; echo {record} >{home}/.jupyter-cluster/hydra08i/node")
+    try:
+        script = f"HOME=~/{home} mark=mark cluster=hydra\n{probe}\necho $directory\n"
+        said = laptop.ssh(f"bash -c {shlex.quote(script)}").splitlines()
+        assert said[-1] == f"/home/{laptop.account}/{home}/.jupyter-cluster/{folder}"
+    finally:
+        laptop.ssh(f"rm -r {home}")
+
+
+def test_another_cluster_s_node_of_the_same_short_name_keeps_its_folder(laptop: Laptop, stopped: None) -> None:
     """Where both share a home."""
     above = f"/home/{laptop.account}/.jupyter-cluster"
     theirs = f"find {above}/hydra08i -type f ! -path '*/run/*' | sort | xargs sha256sum"
-    laptop.ssh(f"cp {above}/hydra08i/node .node; echo {record} >{above}/hydra08i/node")
+    laptop.ssh(f"cp {above}/hydra08i/node .node; echo viper hydra08i.viper.example >{above}/hydra08i/node")
     before = laptop.ssh(theirs)
     try:
         started = laptop.playbook("site.yml")
         assert started.returncode == 0, started.stdout
-        assert laptop.ssh(f"pgrep -u $(id -u) -f '^[^ ]*python[^ ]* {above}/{folder}/serve[.]py '")
+        assert laptop.ssh(f"pgrep -u $(id -u) -f '^[^ ]*python[^ ]* {above}/{NODE}/serve[.]py '")
         assert laptop.playbook("playbooks/stop.yml").returncode == 0
-        if folder != "hydra08i":
-            assert laptop.ssh(theirs) == before
-            laptop.ssh(f"rm -r {above}/{folder}")
+        assert laptop.ssh(theirs) == before
+        laptop.ssh(f"rm -r {above}/{NODE}")
     finally:
         laptop.ssh(f"mv .node {above}/hydra08i/node")

@@ -240,6 +240,50 @@ NOWHERE = {
         "c.GatewayClient.url = 'http://127.0.0.1:9/'",
         r"on the gateway http://127\.0\.0\.1:9/, .* Take GatewayClient\.url out of your own configuration",
     ),
+    "a form of messages that is not there": (
+        ".jupyter/jupyter_server_config.py",
+        "c.Session.packer = 'no_such_form'",
+        r"No kernel starts\. python3: status 500 at /api/sessions, No module named 'no_such_form'\. What of yours",
+    ),
+    "a database of sessions that cannot be": (
+        ".jupyter/jupyter_server_config.py",
+        "c.SessionManager.database_filepath = '/nowhere/sessions'",
+        r"status 500 at /api/sessions.* What of yours counts there: .* sqlite3\.OperationalError: unable to open",
+    ),
+    "requests that may not be long": (
+        ".jupyter/jupyter_server_config.py",
+        "c.ServerApp.max_body_size = 5000",
+        r"No kernel starts\. python3: (status 4\d\d|a request of 40\d{4} bytes is broken off) at /api/sessions\.",
+    ),
+    "a page that is not there": (
+        ".jupyter/jupyter_lab_config.py",
+        "c.LabApp.dev_mode = True",
+        r"nobody could work there\. The page /lab\S* answers 404\. What of yours counts there: ~/\.jupyter",
+    ),
+    "a login page that is damaged": (
+        ".jupyter/jupyter_server_config.py",
+        "import os; place = os.environ['JUPYTER_RUNTIME_DIR']; open(place + '/login.html', 'w').write('{% block'); "
+        "c.ServerApp.extra_template_paths = [place]",
+        r"nobody could work there\. The page /login\S* answers 500\. What of yours counts there: ~/\.jupyter",
+    ),
+    "an IPython that does not start": (
+        ".ipython/profile_default/ipython_kernel_config.py",
+        "c.IPKernelApp.matplotlib = 'bogus'",
+        r"python3: it ends while it starts\. What of yours .* ~/\.ipython, .* CRITICAL \| Bad config .* 'matplotlib'",
+    ),
+    "a kernelspec of a Python without ipykernel": (
+        ".local/share/jupyter/kernels/python3/kernel.json",
+        json.dumps(
+            {
+                "argv": ["/usr/bin/python3", "-S", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+                "display_name": "Python 3",
+            }
+        ),
+        r"python3: it ends while it starts\. .* /usr/bin/python3: No module named ipykernel_launcher",
+    ),
+}
+#: And what the launcher says, whoever runs it.
+REFUSED = {
     "a gateway of a login script": (
         ".bash_profile",
         "export JUPYTER_GATEWAY_URL=http://127.0.0.1:9/",
@@ -275,40 +319,10 @@ NOWHERE = {
         "c.MappingKernelManager.allowed_message_types = ['kernel_info_request']",
         r"keeps execute_request from them \(MappingKernelManager\.allowed_message_types\): take that out",
     ),
-    "a form of messages that is not there": (
+    "an empty secret for cookies": (
         ".jupyter/jupyter_server_config.py",
-        "c.Session.packer = 'no_such_form'",
-        r"No kernel starts\. python3: status 500 at /api/sessions, No module named 'no_such_form'\. What of yours",
-    ),
-    "a database of sessions that cannot be": (
-        ".jupyter/jupyter_server_config.py",
-        "c.SessionManager.database_filepath = '/nowhere/sessions'",
-        r"status 500 at /api/sessions.* What of yours counts there: .* sqlite3\.OperationalError: unable to open",
-    ),
-    "requests that may not be long": (
-        ".jupyter/jupyter_server_config.py",
-        "c.ServerApp.max_body_size = 5000",
-        r"No kernel starts\. python3: (status 4\d\d|a request of 40\d{4} bytes is broken off) at /api/sessions\.",
-    ),
-    "a page that is not there": (
-        ".jupyter/jupyter_lab_config.py",
-        "c.LabApp.dev_mode = True",
-        r"nobody could work there\. The page /lab\S* answers 404\. What of yours counts there: ~/\.jupyter",
-    ),
-    "an IPython that does not start": (
-        ".ipython/profile_default/ipython_kernel_config.py",
-        "c.IPKernelApp.matplotlib = 'bogus'",
-        r"python3: it ends while it starts\. What of yours .* ~/\.ipython, .* CRITICAL \| Bad config .* 'matplotlib'",
-    ),
-    "a kernelspec of a Python without ipykernel": (
-        ".local/share/jupyter/kernels/python3/kernel.json",
-        json.dumps(
-            {
-                "argv": ["/usr/bin/python3", "-S", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-                "display_name": "Python 3",
-            }
-        ),
-        r"python3: it ends while it starts\. .* /usr/bin/python3: No module named ipykernel_launcher",
+        "c.ServerApp.cookie_secret = b''",
+        r"your own configuration of Jupyter would change what keeps others out: cookie_secret",
     ),
     "few open files": (
         ".bash_profile",
@@ -330,6 +344,18 @@ def test_a_server_whose_kernels_could_not_start_is_refused_by_name(laptop: Lapto
         assert re.search(says, " ".join(refused.stdout.split())), refused.stdout
         assert time.monotonic() - begun < seconds(20)
         assert not laptop.server()
+    finally:
+        laptop.ssh(f"rm {file}")
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_launcher_refuses_by_name_what_no_kernel_could_start_with(laptop: Laptop, stopped: None, what: str) -> None:
+    file, text, says = REFUSED[what]
+    laptop.ssh(f"mkdir -p {os.path.dirname(file) or '.'} && test ! -e {file} && echo {shlex.quote(text)} >{file}")
+    try:
+        launched = f"timeout {seconds(20)} sh {laptop.node_folder}/launch this-start ~/report </dev/null || true"
+        said = laptop.ssh(f"{launched}; cat report; rm report")
+        assert re.search(rf"Not started: .*{says}", " ".join(said.split())), said
     finally:
         laptop.ssh(f"rm {file}")
 
@@ -388,11 +414,12 @@ def test_a_trial_that_fails_ends_no_server_where_somebody_works(laptop: Laptop, 
             laptop.ssh(f"kill -STOP {trial[0]}; rm hang")
             browser, kernel = begin(laptop)
             browser.run(kernel, "kept = 42")
+            laptop.ssh(f"kill -KILL {trial[0]}")
             failed = run.result()
         assert failed.returncode != 0
         assert re.search(
             r"The server stays, since kernels of yours run there \(process \d+\), but not all of it works\. No kernel "
-            r"starts\. python3: it does not answer within",
+            r"starts\. python3: it ends while it starts\.",
             " ".join(failed.stdout.split()),
         ), failed.stdout
         assert browser.run(kernel, "print(kept)") == "42\n"
@@ -426,9 +453,11 @@ def test_a_start_that_was_interrupted_is_tried_again_and_ends_nothing_later(lapt
         # As long as nobody can work there, no run is content with it.
         refused = laptop.playbook("playbooks/connect.yml", my_browser=False, screen_session_timeout=5)
         assert refused.returncode != 0
-        assert "The server was there already, and not all of it works. No kernel starts." in " ".join(
-            refused.stdout.split()
-        )
+        assert re.search(
+            r"The server runs, but nobody could work there yet\. No kernel starts\. python3: it does not answer within "
+            r"\d+ s\. What starts from a busy disk, say, may be there in a while: run this again\.",
+            " ".join(refused.stdout.split()),
+        ), refused.stdout
         laptop.ssh("rm hang")
         again = laptop.playbook("site.yml")
         assert again.returncode == 0, again.stdout

@@ -60,7 +60,12 @@ def test_core_is_the_one_that_is_meant(core: str) -> None:
 
 @pytest.mark.parametrize("case", WRONG)
 def test_refusal_is_the_same_on_each_core(laptop: Laptop, case: str) -> None:
-    here: dict[str, Any] = {"my_ssh_config": "/dev/null", "my_folder": "/tmp/refused", "my_password": "", **WRONG[case]}
+    here: dict[str, Any] = {
+        "my_ssh_config": "/tmp/no-ssh_config",
+        "my_folder": "/tmp/refused",
+        "my_password": "",
+        **WRONG[case],
+    }
     said = laptop.playbook("site.yml", **here).stdout
     refusal = [line for line in said.splitlines() if not line.startswith("... ")]
     assert len(refusal) == 3

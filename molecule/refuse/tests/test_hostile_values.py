@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,20 @@ def test_a_mistake_that_ansible_itself_finds_first_is_named_with_its_line(laptop
     assert f"unexpected end of template, expected 'end of print statement'. ({own}:2:11)" in " ".join(
         refused.stdout.split()
     )
+
+
+@pytest.mark.parametrize(("name", "is_folder"), [("ssh_config", True), ("ca", False)])
+def test_what_is_of_another_kind_in_our_folder_is_named(refusal: Refusal, name: str, is_folder: bool) -> None:
+    """Before a login."""
+    # A short name, for the sockets in it.
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        path = Path(folder, name)
+        if is_folder:
+            path.mkdir()
+        else:
+            path.touch()
+        said = refusal(my_folder=folder)
+    assert said.startswith(f"{path} is no {'file' if is_folder else 'folder'}. Take it away, and this ")
 
 
 def test_value_that_was_left_out(refusal: Refusal) -> None:

@@ -391,12 +391,12 @@ def test_several_clusters(refusal: Refusal, tmp_path: Path) -> None:
     assert refusal("-i", str(other)) == ("Several clusters are in the inventory: another, hydra. Choose one: -l NAME.")
 
 
-def test_several_login_nodes(refusal: Refusal, tmp_path: Path) -> None:
+def test_several_login_nodes_are_one_choice(laptop: Laptop, refusal: Refusal, tmp_path: Path) -> None:
     other = tmp_path / "another.yml"
     other.write_text("hydra:\n  hosts:\n    hydra09i.rzg.mpg.de:\n")
-    assert refusal("-i", str(other)) == (
-        "hydra has 2 login nodes: hydra08i.rzg.mpg.de, hydra09i.rzg.mpg.de. Choose one: -l NAME."
-    )
+    assert refusal("-i", str(other), my_setup="x").startswith('my_setup is "x": it is a list.')
+    refused = laptop.playbook("site.yml", "-i", str(other), my_setup="x")
+    assert refused.stdout.count('my_setup is "x"') == 1
 
 
 def test_host_of_no_cluster(refusal: Refusal, tmp_path: Path) -> None:

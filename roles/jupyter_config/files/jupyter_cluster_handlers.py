@@ -37,7 +37,7 @@ class _Login(_Handler, LoginPage):
     def validate_security(cls, app: Any, ssl_options: Any = None) -> None:
         """Set what no configuration may open, when all of them have been read; where nobody could log in, end."""
         logins = app.web_app.settings[LOGINS] = Logins(app.log, lambda handler: handler.cookie_name)
-        close(app, logins, importlib.import_module(package).DEFAULT_STATIC_FILES_PATH)
+        close(app, logins)
 
     @classmethod
     def get_user(cls, handler: Any) -> str | None:
@@ -74,16 +74,14 @@ class _Logout(_Handler, LogoutPage):
         page.clear_login_cookie()
 
 
-#: The package that is started, and its login and logout page, which Jupyter imports by these names.
-package = ""
+#: The login and logout page of the package that is started, which Jupyter imports by these names.
 Login: Any = None
 Logout: Any = None
 
 
-def take(started: str) -> None:
+def take(package: str) -> None:
     """Make them of a package's own: `jupyter_server` or `notebook`."""
-    global package, Login, Logout
-    package = started
+    global Login, Logout
     login = importlib.import_module(f"{package}.auth.login").LoginHandler
     logout = importlib.import_module(f"{package}.auth.logout").LogoutHandler
     Login, Logout = type("Login", (_Login, login), {}), type("Logout", (_Logout, logout), {})

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jupyter_cluster_logins import LoginPage, Logins, LogoutPage, close
-from jupyter_server import DEFAULT_STATIC_FILES_PATH
 from jupyter_server.auth import decorator
 from jupyter_server.auth.identity import PasswordIdentityProvider, User
 from jupyter_server.auth.login import LoginFormHandler
@@ -104,7 +103,7 @@ class Owner(PasswordIdentityProvider):
 
     def validate_security(self, app: Any, ssl_options: dict[str, Any] | None = None) -> None:
         """Set what no configuration may open, when all of them have been read."""
-        close(app, self.logins, DEFAULT_STATIC_FILES_PATH)
+        close(app, self.logins)
         super().validate_security(app, ssl_options)
 
     def get_user(self, handler: Any) -> User | None:

@@ -104,10 +104,11 @@ def now() -> int:
     return int(time.time() * 1000)
 
 
-def close(app: Any, logins: Logins, public: str) -> None:
-    """Set what no configuration may open, when all of them have been read; `public` is the folder for everybody."""
+def close(app: Any, logins: Logins) -> None:
+    """Set what no configuration may open, when all of them have been read."""
     app.web_app.settings.update(CLOSED)
-    close_files(logins, public)
+    # Jupyter's own folder comes last.
+    close_files(logins, app.static_file_path[-1])
     # Scripts of the page read this one.
     app.web_app.settings["xsrf_cookie_kwargs"] = {"path": app.base_url, "secure": True, "samesite": "Lax"}
 

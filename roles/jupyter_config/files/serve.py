@@ -399,6 +399,9 @@ def require_privacy(server: Any, found: Any) -> None:
     wrong += found.wrong(server)
     if not server.http_server.ssl_options:
         wrong.append("https")
+    # Without one nobody could log in.
+    if not server.web_app.settings.get("cookie_secret"):
+        wrong.append("cookie_secret")
     if not found.talks_privately(server):
         wrong.append("how kernels talk")
     if wrong:

@@ -14,7 +14,7 @@ echo "$mark begin"
 # another cluster's where that has a node of the same short name; some nodes know no more of theirs.
 node=$(uname -n) host=$(hostname -f 2>/dev/null || uname -n)
 directory=$HOME/.jupyter-cluster/${node%%.*}
-if [ -f "$directory/node" ] && read -r its_cluster its_host <"$directory/node"; then
+if [ -f "$directory/node" ] && read -r its_cluster its_host <"$directory/node" && [ -n "$its_host" ]; then
   if [[ $its_host == *.* && $host == *.* ]]; then
     [ "$its_host" = "$host" ] || directory=$HOME/.jupyter-cluster/$host
   elif [ "$its_cluster" != "$cluster" ]; then

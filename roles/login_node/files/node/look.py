@@ -129,7 +129,7 @@ def _programs(folder: Folder) -> list[str]:
 
 def _digests(folder: Folder) -> list[Any]:
     found = []
-    for path in _programs(folder):
+    for path in [*_programs(folder), folder.file("node")]:
         with contextlib.suppress(OSError):
             if os.path.isfile(path):
                 with open(path, "rb") as file:

@@ -19,7 +19,7 @@ from node.folder import Failure, Folder, put
 from node.keepers import Keeper, keeper
 from node.logind import keeps
 from node.processes import Endpoint, Process, endpoint, processes, servers
-from node.trial import LOG, Trial, Unusable
+from node.trial import LOG, Slow, Trial, Unusable
 
 
 class Start:
@@ -134,6 +134,12 @@ class Start:
         trial = Trial(self.folder, self.at, max(10 * self.patience, begun + self.seconds - time.monotonic()))
         try:
             self.warnings = trial.run()
+        except Slow as error:
+            raise Failure(
+                f"The server runs, but nobody could work there yet. {error} What starts from a busy disk, say, may be "
+                "there in a while: run this again. To wait longer: -e screen_session_timeout=SECONDS. `logs` shows "
+                "what it does."
+            ) from error
         except Unusable as error:
             # What a kernel prints as it ends stands in the log, after all else.
             since = [line.strip() for line in (self.log() or [])[before:] if not line.startswith("[I ")]

@@ -32,6 +32,10 @@ class Unusable(Exception):
     """Somebody who has logged in could do nothing there; the message says why, in a sentence."""
 
 
+class Slow(Unusable):
+    """Nothing has gone wrong, but somebody would wait for a long time: a disk may be busy."""
+
+
 def require_reader() -> None:
     """End what nobody waits for any more: the run was interrupted, and another one may be using the server."""
     output = select.poll()
@@ -161,12 +165,11 @@ class Trial:
             raise Unusable(f"status {answer.status} at {path}")
         return json.loads(text or b"null")
 
-    def open_page(self) -> None:
-        """Open the page that a browser comes to."""
-        path = "/"
+    def open_page(self, path: str, headers: dict[str, str]) -> None:
+        """Open a page, or the one that a browser is led to."""
         for _ in range(5):
             client = self.client()
-            client.request("GET", path, headers=self.headers)
+            client.request("GET", path, headers=headers)
             answer = client.getresponse()
             answer.read()
             if answer.status not in (301, 302, 303, 307, 308):
@@ -218,19 +221,19 @@ class Trial:
             if (again and not there) or (first and not first & there):
                 self.before = len(self.log())
                 raise Unusable("it ends while it starts")
-        raise Unusable(
-            f"it does not answer within {end - begun:.0f} s (to wait longer: -e screen_session_timeout=SECONDS)"
-        )
+        raise Slow(f"it does not answer within {end - begun:.0f} s")
 
     def run(self) -> list[str]:
-        """Require that the page opens, and that a kernel runs, if there are any; return what does not, in sentences."""
+        """Require that the pages open, and that a kernel runs, if there are any; return what does not, in sentences."""
         try:
-            self.open_page()
+            self.open_page("/login", {})
+            self.open_page("/", self.headers)
             known = self.ask("/api/kernelspecs")
             names = sorted(known["kernelspecs"], key=lambda name: (name != known["default"], name))
             if not names:
                 return ["There is no kernel: notebooks run nothing until one is installed, such as ipykernel."]
             problems: list[str] = []
+            kind = Unusable
             for name in names:
                 # One that never answers leaves time for others.
                 left = self.end - time.monotonic()
@@ -239,7 +242,10 @@ class Trial:
                     return [f"A kernel does not start, and `logs` says why. {problem}." for problem in problems]
                 except Unusable as error:
                     problems.append(f"{name}: {error}")
-            raise Unusable(f"No kernel starts. {'; '.join(problems)}.")
+                    kind = Slow if isinstance(error, Slow) else kind
+            raise kind(f"No kernel starts. {'; '.join(problems)}.")
+        except socket.timeout as error:
+            raise Slow(f"The page does not open within {self.seconds:.0f} s.") from error
         except (OSError, http.client.HTTPException, ValueError, KeyError, Foreign) as error:
             raise Unusable(f"The server stopped answering ({type(error).__name__}: {error}).") from error
 
