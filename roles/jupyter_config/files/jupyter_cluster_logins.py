@@ -107,14 +107,14 @@ def now() -> int:
 def close(app: Any, logins: Logins) -> None:
     """Set what no configuration may open, when all of them have been read."""
     app.web_app.settings.update(CLOSED)
-    # Jupyter's own folder comes last.
-    close_files(logins, app.static_file_path[-1])
+    # Behind what a configuration names stand Jupyter's own.
+    close_files(logins, [f"{folder}{os.sep}" for folder in app.static_file_path[len(app.extra_static_paths) :]])
     # Scripts of the page read this one.
     app.web_app.settings["xsrf_cookie_kwargs"] = {"path": app.base_url, "secure": True, "samesite": "Lax"}
 
 
-def close_files(logins: Logins, public: str) -> None:
-    """Have a stranger get no file but those of one folder, which the login page needs.
+def close_files(logins: Logins, public: list[str]) -> None:
+    """Have a stranger get no file but those of these folders, which the login page needs.
 
     A configuration may name folders of the user's for what Jupyter takes for parts of its pages, and shows everybody.
     """
@@ -122,7 +122,7 @@ def close_files(logins: Logins, public: str) -> None:
 
     def validate_absolute_path(self: Any, root: str, absolute_path: str) -> str | None:
         path = validate(self, root, absolute_path)
-        if path is not None and not path.startswith(public + os.sep) and not logins.knows(self):
+        if path is not None and not path.startswith(tuple(public)) and not logins.knows(self):
             raise HTTPError(403)
         return path
 

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import http.client
 import json
+import re
 import secrets
 import select
 import socket
@@ -174,7 +175,8 @@ class Trial:
             answer.read()
             if answer.status not in (301, 302, 303, 307, 308):
                 break
-            path = answer.headers["Location"]
+            # Of one with a host, that is this server's.
+            path = re.sub(r"^https?://[^/]*", "", answer.headers["Location"]) or "/"
         if answer.status != 200:
             raise Unusable(f"The page {path} answers {answer.status}.")
 
