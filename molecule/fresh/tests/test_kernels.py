@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -399,74 +400,75 @@ def test_a_default_kernel_that_never_answers_leaves_time_for_another(laptop: Lap
         laptop.playbook("playbooks/stop.yml", my_end_kernels=True)
 
 
-def test_a_trial_that_fails_ends_no_server_where_somebody_works(laptop: Laptop, stopped: None) -> None:
+@pytest.fixture
+def hanging(laptop: Laptop, stopped: None) -> Iterator[None]:
+    """Kernels do not come to the end of their start, as long as there is a file `hang`."""
+    own = "import os, time\nwhile os.path.exists('hang'):\n    time.sleep(0.1)\n"
+    startup = ".ipython/profile_default/startup"
+    laptop.ssh(f"mkdir -p {startup} && touch hang && printf %s {shlex.quote(own)} >{startup}/hang.py")
+    yield
+    laptop.ssh(f"rm -rf hang {startup}/hang.py")
+    laptop.playbook("playbooks/stop.yml", my_end_kernels=True)
+
+
+def trial_s_kernel(laptop: Laptop) -> str:
+    """The process of the first kernel there is, once it is there."""
+    deadline = time.monotonic() + seconds(20)
+    while not (there := laptop.ssh("pgrep -u $(id -u) -f '[i]pykernel_launcher' || true").split()):
+        assert time.monotonic() < deadline
+    return there[0]
+
+
+def test_a_trial_that_fails_ends_no_server_where_somebody_works(laptop: Laptop, hanging: None) -> None:
     """The page is there before the trial is over."""
-    own = "import os, time\nwhile os.path.exists('hang'):\n    time.sleep(0.1)\n"
-    startup = ".ipython/profile_default/startup"
-    laptop.ssh(f"mkdir -p {startup} && touch hang && printf %s {shlex.quote(own)} >{startup}/hang.py")
-    try:
-        with ThreadPoolExecutor(1) as pool:
-            run = pool.submit(laptop.playbook, "site.yml", screen_session_timeout=25)
-            deadline = time.monotonic() + seconds(20)
-            while not (trial := laptop.ssh("pgrep -u $(id -u) -f '[i]pykernel_launcher' || true").split()):
-                assert time.monotonic() < deadline
-            # From now on kernels start, but that one.
-            laptop.ssh(f"kill -STOP {trial[0]}; rm hang")
-            browser, kernel = begin(laptop)
-            browser.run(kernel, "kept = 42")
-            laptop.ssh(f"kill -KILL {trial[0]}")
-            failed = run.result()
-        assert failed.returncode != 0
-        assert re.search(
-            r"The server stays, since kernels of yours run there \(process \d+\), but not all of it works\. No kernel "
-            r"starts\. python3: it ends while it starts\.",
-            " ".join(failed.stdout.split()),
-        ), failed.stdout
-        assert browser.run(kernel, "print(kept)") == "42\n"
-    finally:
-        laptop.ssh(f"rm -rf hang {startup}/hang.py")
-        laptop.playbook("playbooks/stop.yml", my_end_kernels=True)
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(laptop.playbook, "site.yml", screen_session_timeout=25)
+        trial = trial_s_kernel(laptop)
+        # From now on kernels start, but that one.
+        laptop.ssh(f"kill -STOP {trial}; rm hang")
+        browser, kernel = begin(laptop)
+        browser.run(kernel, "kept = 42")
+        laptop.ssh(f"kill -KILL {trial}")
+        failed = run.result()
+    assert failed.returncode != 0
+    assert re.search(
+        r"The server stays, since kernels of yours run there \(process \d+\), but not all of it works\. No kernel "
+        r"starts\. python3: it ends while it starts\.",
+        " ".join(failed.stdout.split()),
+    ), failed.stdout
+    assert browser.run(kernel, "print(kept)") == "42\n"
 
 
-def test_a_start_that_was_interrupted_is_tried_again_and_ends_nothing_later(laptop: Laptop, stopped: None) -> None:
+def test_a_start_that_was_interrupted_is_tried_again_and_ends_nothing_later(laptop: Laptop, hanging: None) -> None:
     """By Ctrl-C, while a kernel starts."""
-    own = "import os, time\nwhile os.path.exists('hang'):\n    time.sleep(0.1)\n"
-    startup = ".ipython/profile_default/startup"
-    laptop.ssh(f"mkdir -p {startup} && touch hang && printf %s {shlex.quote(own)} >{startup}/hang.py")
     argv = ["ansible-playbook", str(PROJECT / "site.yml"), "-i", str(laptop.inventory)]
     argv += [f"-e@{laptop.scenario}/vars/me.yml", f"-e{json.dumps({**laptop.here, 'screen_session_timeout': 40})}"]
     around = {"MOLECULE_PROJECT_DIRECTORY": str(PROJECT), "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")}
-    try:
-        with subprocess.Popen(
-            argv, env={**os.environ, **around}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, start_new_session=True,
-        ) as run:  # fmt: skip
-            deadline = time.monotonic() + seconds(20)
-            while not laptop.ssh("pgrep -u $(id -u) -f '[i]pykernel_launcher' || true"):
-                assert time.monotonic() < deadline
-            os.killpg(run.pid, signal.SIGINT)
-        deadline = time.monotonic() + seconds(10)
-        while laptop.ssh("pgrep -u $(id -u) -f '[b]64decode' || true"):
-            assert time.monotonic() < deadline, "it goes on at the node"
-            time.sleep(0.2)
-        server = laptop.server()
-        # As long as nobody can work there, no run is content with it.
-        refused = laptop.playbook("playbooks/connect.yml", my_browser=False, screen_session_timeout=5)
-        assert refused.returncode != 0
-        assert re.search(
-            r"The server runs, but nobody could work there yet\. No kernel starts\. python3: it does not answer within "
-            r"\d+ s\. What starts from a busy disk, say, may be there in a while: run this again\.",
-            " ".join(refused.stdout.split()),
-        ), refused.stdout
-        laptop.ssh("rm hang")
-        again = laptop.playbook("site.yml")
-        assert again.returncode == 0, again.stdout
-        browser, kernel = begin(laptop)
-        assert [one["id"] for one in browser.api("kernels")] == [kernel]
-        assert laptop.server() == server
-    finally:
-        laptop.ssh(f"rm -rf hang {startup}/hang.py")
-        laptop.playbook("playbooks/stop.yml", my_end_kernels=True)
+    with subprocess.Popen(
+        argv, env={**os.environ, **around}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    ) as run:  # fmt: skip
+        trial_s_kernel(laptop)
+        os.killpg(run.pid, signal.SIGINT)
+    deadline = time.monotonic() + seconds(10)
+    while laptop.ssh("pgrep -u $(id -u) -f '[b]64decode' || true"):
+        assert time.monotonic() < deadline, "it goes on at the node"
+        time.sleep(0.2)
+    server = laptop.server()
+    # As long as nobody can work there, no run is content with it.
+    refused = laptop.playbook("playbooks/connect.yml", my_browser=False, screen_session_timeout=5)
+    assert refused.returncode != 0
+    assert re.search(
+        r"The server runs, but nobody could work there yet\. No kernel starts\. python3: it does not answer within "
+        r"\d+ s\. What starts from a busy disk, say, may be there in a while: run this again\.",
+        " ".join(refused.stdout.split()),
+    ), refused.stdout
+    laptop.ssh("rm hang")
+    again = laptop.playbook("site.yml")
+    assert again.returncode == 0, again.stdout
+    browser, kernel = begin(laptop)
+    assert [one["id"] for one in browser.api("kernels")] == [kernel]
+    assert laptop.server() == server
 
 
 def test_a_kernel_whose_sockets_have_gone_is_named(laptop: Laptop, running: str) -> None:

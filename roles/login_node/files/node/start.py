@@ -128,8 +128,8 @@ class Start:
                 ]
             )
 
-    def require_use(self, begun: float) -> None:
-        """Require that its owner can work there, in what is left of the time."""
+    def require_use(self, begun: float, joined: bool = False) -> None:
+        """Require that its owner can work there, in what is left of the time; `joined` is another start's server."""
         before = len(self.log() or ())
         trial = Trial(self.folder, self.at, max(10 * self.patience, begun + self.seconds - time.monotonic()))
         try:
@@ -146,7 +146,7 @@ class Start:
             says_why = re.compile(r"[\w.]*(Error|Exception|Exit)\b|\S+: No module named|\[\w+\] CRITICAL")
             causes = [line for line in since if says_why.match(line)]
             used = ", ".join(map(str, trial.others()))
-            if not self.processes():
+            if joined:
                 what = "was there already, and not all of it works."
             elif used:
                 what = f"stays, since kernels of yours run there (process {used}), but not all of it works."
@@ -156,7 +156,7 @@ class Start:
                 f"The server {what} {error} What of yours counts there: ~/.jupyter, ~/.ipython, your login scripts.",
                 *(causes[-1:] or since[-5:]),
             ]
-            if used or not self.processes():
+            if used or joined:
                 raise Failure(*lines) from error
             self.fail(lines)
         # Where that cannot be written, the next run tries again.
@@ -182,7 +182,7 @@ class Start:
         begun = time.monotonic()
         while time.monotonic() < begun + self.seconds and other in processes():
             if self.answers(other):
-                self.require_use(begun)
+                self.require_use(begun, joined=True)
                 raise Failure(status=3)
             time.sleep(0.1)
         raise Failure(

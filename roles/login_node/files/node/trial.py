@@ -248,8 +248,10 @@ class Trial:
             raise kind(f"No kernel starts. {'; '.join(problems)}.")
         except socket.timeout as error:
             raise Slow(f"The page does not open within {self.seconds:.0f} s.") from error
-        except (OSError, http.client.HTTPException, ValueError, KeyError, Foreign) as error:
+        except (OSError, http.client.HTTPException, Foreign) as error:
             raise Unusable(f"The server stopped answering ({type(error).__name__}: {error}).") from error
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise Unusable(f"What the server says makes no sense ({type(error).__name__}: {error}).") from error
 
     def others(self) -> list[int]:
         """Return the processes with kernels that somebody else has started on this server meanwhile."""
