@@ -163,7 +163,7 @@ def _of_dict(value: object, option: Spec, bound: Spec) -> Iterator[_Fault]:
         wrong = _wrong(value.get(key), spec["type"], spec.get("choices", ()), {"form": bound["form"]})
         if wrong is not None:
             yield _Fault("has", {key: value.get(key)}, wrong)
-    if "options" in option:
+    if "options" in option or "keys" not in bound:
         return
     for key, items in value.items():
         right = (

@@ -44,17 +44,20 @@ def status_of(facts: dict[str, Any]) -> dict[str, Any]:
         ``kernels`` (a list of ``name``, ``state`` and ``last_activity``), ``last_activity``, ``memory`` (bytes),
         ``cpu`` (percent of one core), ``version`` (of jupyter_server), or ``problem``, where it does not answer; and
         ``left_kernels`` (a list of process numbers) where a server that was killed has left some; and ``elsewhere``,
-        another node that shares the home, where none runs here, and one is said to run there.
+        another node that shares the home, where none runs here, and one is said to run there; and ``job``, where one
+        was submitted: its ``number``, ``state``, ``asked``, ``host``, ``partition``, ``reason`` or ``why``, and
+        ``start`` and ``end`` (ISO 8601, UTC).
     """
-    server = facts["server"]
+    server, job = facts["server"], _job(facts["job"])
     left = {"left_kernels": facts["left_kernels"]} if facts["left_kernels"] else {}
     if "pid" not in server:
         away = {"elsewhere": facts["elsewhere"]} if facts["elsewhere"] else {}
-        return {"running": False, **left, **away}
+        return {"running": False, **left, **away, **job}
     answer = dict(server.get("answer", {}))
     status = {
         "running": True,
         **left,
+        **job,
         "pid": server["pid"],
         "endpoint": server["endpoint"]["kind"],
         "started": datetime.fromtimestamp(server["started"], UTC).isoformat(),
@@ -63,6 +66,36 @@ def status_of(facts: dict[str, Any]) -> dict[str, Any]:
         return status | {"problem": f"it does not answer: {answer.get('error', 'not asked')}"}
     known = {name: answer[name] for name in ("kernels", "last_activity", "memory", "cpu", "version")}
     return status | known | ({} if facts["password_set"] else {"problem": "nobody can log in: playbooks/password.yml"})
+
+
+def _job(found: dict[str, Any]) -> dict[str, Any]:
+    """Say what is known of a job; nothing where there never was one."""
+    if found.get("state", "none") == "none":
+        return {}
+    names = ("number", "state", "asked", "why", "reason", "host", "partition")
+    said: dict[str, Any] = {name: found[name] for name in names if found.get(name)}
+    said |= {name: datetime.fromtimestamp(found[name], UTC).isoformat() for name in ("start", "end") if found.get(name)}
+    return {"job": said}
+
+
+def _of_job(job: dict[str, Any]) -> str:
+    """Say in a line what a job does that runs no server."""
+    if job["state"] == "unknown":
+        return f"job {job.get('number', 0)}: Slurm does not answer"
+    if job["state"] == "ended":
+        return f"none runs; job {job['number']} has ended" + (f" ({job['why']})" if job.get("why") else "")
+    if job["state"] == "pending":
+        when = f", from {_time(job['start']).astimezone().strftime('%b %d %H:%M')}" if "start" in job else ""
+        return f"job {job['number']} waits: {job.get('reason', 'Slurm does not say why')}{when}"
+    return f"job {job['number']} {'ends' if job['state'] == 'ending' else 'starts'}"
+
+
+def _left(job: dict[str, Any], now: datetime) -> str:
+    """Say which job a server is in, and how much of its time is left."""
+    minutes = max(0, round((_time(job["end"]) - now).total_seconds() / 60)) if "end" in job else None
+    left = "" if minutes is None else f", {minutes // 60}:{minutes % 60:02} left"
+    silent = ", Slurm does not answer" if job["state"] == "unknown" else ""
+    return f" ({job.get('host', 'its node')}, job {job['number']}{left}{silent})"
 
 
 def _in_short(message: str) -> str:
@@ -75,6 +108,8 @@ def _row(host: dict[str, Any], now: datetime) -> list[str]:
         return [host["cluster"], host["node"], _in_short(host["problem"])]
     if host.get("elsewhere"):
         return [host["cluster"], host["node"], f"on {host['elsewhere']}, not looked at"]
+    if not host["running"] and "job" in host:
+        return [host["cluster"], host["node"], _of_job(host["job"])]
     if not host["running"]:
         left = ", ".join(map(str, host.get("left_kernels", [])))
         return [
@@ -83,6 +118,7 @@ def _row(host: dict[str, Any], now: datetime) -> list[str]:
             f"none runs; one was killed, and left process {left}" if left else "none runs",
         ]
     since = f"since {_time(host['started']).astimezone().strftime('%b %d %H:%M')}"
+    since += _left(host["job"], now) if "job" in host else ""
     tunnel, until = "open" if host["tunnel"] else "closed", host["certificate"] or "none"
     if "problem" in host:
         return [host["cluster"], host["node"], since, _in_short(host["problem"])]

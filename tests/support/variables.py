@@ -20,6 +20,7 @@ TITLES = {
     ("jupyter_config", ""): "Role `jupyter_config`",
     ("tls_cert", ""): "Role `tls_cert`",
     ("screen_session", ""): "Role `screen_session`",
+    ("slurm_job", ""): "Role `slurm_job`",
 }
 
 

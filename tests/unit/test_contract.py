@@ -16,9 +16,9 @@ from variables import PROJECT, render
 
 ROLES = sorted(path.name for path in (PROJECT / "roles").iterdir())
 # A dict whose names are a cluster's own.
-FREE = {"cluster_host_keys", "ssh_config_host_keys"}
+FREE = {"cluster_host_keys", "ssh_config_host_keys", "cluster_job", "my_job", "slurm_job_wishes"}
 # What the play tells a role; the role has no default for it.
-TOLD = {"ssh_tunnel_endpoint", "screen_session_endpoint"}
+TOLD = {"ssh_tunnel_endpoint", "screen_session_endpoint", "slurm_job_endpoint"}
 BLOCKS = ("block", "rescue", "always")
 PLAYBOOKS = PROJECT / "playbooks"
 #: All files with tasks.
@@ -207,7 +207,8 @@ def test_a_program_on_the_node_gets_what_it_knows_in_one_way() -> None:
             if "on_node" in task:
                 programs.add(task["on_node"]["command"])
                 assert "delegate_to" not in task, path
-    assert {*programs, "look"} == set(COMMANDS)
+    # What the probe sends; and what the login node has a job do.
+    assert {*programs, "look", "judge"} == set(COMMANDS)
 
 
 def test_no_refusal_comes_from_a_loop() -> None:

@@ -105,8 +105,8 @@ class Node:
 
 
 LOOK: dict[str, Any] = {
-    "cluster": "hydra", "root": "", "writes": False, "hash": False, "server": False, "find": True, "patience": 1,
-    "port": 9876, "port_free": True,
+    "cluster": "hydra", "root": "", "place": "login", "writes": False, "hash": False, "server": False, "find": True,
+    "patience": 1, "port": 9876, "port_free": True,
     "keeper": {"kind": "screen", "name": "jupyter"},
 }  # fmt: skip
 NOTHING: dict[str, Any] = {"files": {}, "programs": [], "check": False, "diff": False}

@@ -100,6 +100,7 @@ def test_of_two_servers_the_one_that_has_the_lock_counts(monkeypatch: pytest.Mon
     asked = {
         "cluster": "hydra",
         "root": "",
+        "place": "login",
         "writes": False,
         "hash": False,
         "server": False,

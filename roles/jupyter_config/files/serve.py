@@ -1,8 +1,9 @@
-"""Become the Jupyter server: python serve.py START REPORT DIGEST CLUSTER INTERFACE OPTION...
+"""Become the Jupyter server: python serve.py START REPORT DIGEST CLUSTER PLACE INTERFACE OPTION...
 
 The launcher runs it, in the Python that has Jupyter. START names this start, REPORT is a file that gets one line where
-nothing is started, DIGEST stands for the files that this server starts with, CLUSTER is the name of the cluster, and
-INTERFACE is `lab` or `notebook`. The options are Jupyter's own; what stands there beats every file.
+nothing is started, DIGEST stands for the files that this server starts with, CLUSTER is the name of the cluster, PLACE
+is `login`, or `compute` in a job of Slurm's, and INTERFACE is `lab` or `notebook`. The options are Jupyter's own; what
+stands there beats every file.
 
 It fails closed. Jupyter drops a configuration file that raises, and goes on with its defaults: so nothing is served
 before what it has come to is compared with the options.
@@ -14,6 +15,7 @@ import contextlib
 import fcntl
 import glob
 import importlib
+import json
 import os
 import re
 import shutil
@@ -33,8 +35,10 @@ END = "/" + "/".join(HERE.split("/")[-2:])
 LOCK = os.path.join(HERE, "run", "lock")
 SESSION = os.path.join(HERE, "run", "session")
 COOKIE_SECRET = os.path.join(HERE, "run", "jupyter_cookie_secret")
+#: What a server in a job says of itself, for the login node, which has none of its processes.
+SERVER = os.path.join(HERE, "run", "server")
 LOG = os.path.join(HERE, "jupyter.log")
-START, REPORT, _DIGEST, CLUSTER, INTERFACE, *OPTIONS = sys.argv[1:]
+START, REPORT, DIGEST, CLUSTER, PLACE, INTERFACE, *OPTIONS = sys.argv[1:]
 #: One server in the folder, and one in the cluster, whose nodes may share a home.
 LOCKS = [LOCK, os.path.join(os.path.dirname(HERE), f"{CLUSTER}.lock")]
 #: What marks the private place on the node as ours.
@@ -174,6 +178,33 @@ def give_lock_back(path: str) -> None:
     with contextlib.suppress(OSError):
         if says(path) == process(os.getpid()):
             os.unlink(path)
+
+
+def tell_login_node() -> None:
+    """Write down where a server in a job is, and which; for as long as it runs."""
+    mine = process(os.getpid())
+    found = {
+        "job": os.environ.get("SLURM_JOB_ID", ""),
+        "host": os.uname().nodename,
+        "pid": os.getpid(),
+        "name": " ".join(mine.split()[2:]),
+        "lock": mine,
+        "started": int(time.time()),
+        "socket": option("ServerApp.sock"),
+        "python": sys.executable,
+        "library_path": os.environ.get("LD_LIBRARY_PATH", ""),
+        "digest": DIGEST,
+    }
+    with open(os.open(f"{SERVER}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(json.dumps(found) + "\n")
+    os.replace(f"{SERVER}.new", SERVER)
+
+
+def take_back() -> None:
+    """Take that away, unless another job has written its own."""
+    with contextlib.suppress(OSError, ValueError):
+        if json.loads(says(SERVER)).get("lock") == process(os.getpid()):
+            os.unlink(SERVER)
 
 
 # What it prints.
@@ -450,7 +481,7 @@ def clear_way() -> None:
 
     A folder, which may have something in it, is named instead.
     """
-    files = [*LOCKS, SESSION, f"{SESSION}.new", COOKIE_SECRET, LOG, f"{LOG}.previous"]
+    files = [*LOCKS, SESSION, f"{SESSION}.new", SERVER, f"{SERVER}.new", COOKIE_SECRET, LOG, f"{LOG}.previous"]
     fits = [*((path, stat.S_ISREG) for path in files), (option("ServerApp.sock"), stat.S_ISSOCK)]
     for path, is_right in fits:
         with contextlib.suppress(FileNotFoundError):
@@ -459,6 +490,14 @@ def clear_way() -> None:
                 stop(f"{path} is a folder, and in the way. Take it away.")
             if not is_right(mode):
                 os.unlink(path)
+
+
+def write_session() -> None:
+    """Write down which sessions this runs in, as the keepers have them, screen and tmux."""
+    sessions = [os.environ.get("STY", ""), ",".join(os.environ.get("TMUX", "").split(",")[1:])]
+    with open(f"{SESSION}.new", "w") as record:
+        record.writelines(f"{name}\n" for name in sessions if name)
+    os.replace(f"{SESSION}.new", SESSION)
 
 
 def serve() -> None:
@@ -473,11 +512,11 @@ def serve() -> None:
         require_alone()
         begin_log()
         make_place(place)
-        # As the keepers have them, screen and tmux.
-        sessions = [os.environ.get("STY", ""), ",".join(os.environ.get("TMUX", "").split(",")[1:])]
-        with open(f"{SESSION}.new", "w") as record:
-            record.writelines(f"{name}\n" for name in sessions if name)
-        os.replace(f"{SESSION}.new", SESSION)
+        if PLACE == "compute":
+            at_the_end.callback(take_back)
+            tell_login_node()
+        else:
+            write_session()
         # Ours are found without PYTHONPATH, which kernels would inherit, and leave nothing beside them.
         sys.path.insert(0, HERE)
         sys.dont_write_bytecode = True

@@ -8,9 +8,11 @@ import os
 import time
 from typing import Any
 
+from node import job
 from node.client import Client, Foreign, shows_owner
-from node.folder import Folder
+from node.folder import Failure, Folder
 from node.processes import KERNEL, Endpoint, endpoint, family, processes, servers
+from node.relay import run_there
 
 #: How long the server may take to answer, and how long its CPU time is watched, in seconds.
 ANSWER, WATCH = 3.0, 0.3
@@ -69,6 +71,9 @@ def _state(kernel: dict[str, Any], ways: list[str]) -> str:
 def answer(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     """Return what our server says, or all that there are; or why it says nothing."""
     found = servers(folder)
+    in_job = job.server(folder, job.record(folder).get("number", 0))
+    if not found and in_job and in_job["host"] != os.uname().nodename:
+        return _in_job(folder, in_job, data)
     if not found:
         return {"error": "it has ended"}
     try:
@@ -83,3 +88,12 @@ def answer(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     first = next((one for one in said if str(one["pid"]) in folder.record("lock").split()[2:3]), said[0])
     together = {name: sum(one[name] for one in said) for name in ("memory", "cpu")}
     return {**first, **together, "kernels": [kernel for one in said for kernel in one["kernels"]]}
+
+
+def _in_job(folder: Folder, there: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+    """Return what a server in a job says, which is asked there, where its processes are."""
+    try:
+        said: dict[str, Any] = run_there(folder, there, "ask", data, 3 * ANSWER * float(data["patience"]))
+    except Failure as failure:
+        return {"error": str(failure)}
+    return said

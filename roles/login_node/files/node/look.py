@@ -15,7 +15,7 @@ from typing import Any
 
 from jupyter_cluster_password import whole_hash
 
-from node import certificate, disk, home, ports
+from node import certificate, disk, home, job, ports
 from node.ask import answer
 from node.find import jupyters, modules
 from node.folder import Folder
@@ -33,7 +33,8 @@ def look(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
 
     `cluster` is the cluster's name; `root` is where the server shall begin; `port` and `port_free` are for
     `ports.choose`; `writes` tries whether anything can be written; `hash` asks for the password's hash, too, `server` a
-    server that runs, and `find` for other Jupyters; `keeper` is what would keep it.
+    server that runs, and `find` for other Jupyters; `keeper` is what would keep it, and `place` where it shall run:
+    `login`, here, or `compute`, in a job of Slurm's.
     """
     data = {**data, "openssl": shutil.which("openssl") or ""}
     if data["writes"]:
@@ -45,6 +46,7 @@ def look(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     kept = kept_by(data["keeper"]["kind"], running[0].environment) if running else ""
     chosen = choose(data["keeper"], kept, running[0].environment if running else lambda _: "")
     chosen, there, trouble = sessions_of(chosen, folder, data["patience"])
+    in_job = job.facts(folder, data)
     port, taken = ports.choose(folder, data, port_of(running[0], folder) if running else 0)
     facts: dict[str, Any] = {
         **installed(),
@@ -52,7 +54,8 @@ def look(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
         **files(folder, data),
         **home.facts(),
         **disk.facts(folder, running[0] if running else None, data["writes"]),
-        **elsewhere(folder, data["cluster"]),
+        **elsewhere(folder, data["cluster"], in_job),
+        "job": in_job,
         "keeper": chosen,
         "sessions": there,
         "keeper_trouble": trouble,
@@ -61,13 +64,15 @@ def look(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
         "openssl": data["openssl"],
         "node_port": port,
         "node_port_taken": taken,
-        "server": {**describe(running[0], folder), "kept_by": kept} if running else {},
+        "server": {**describe(running[0], folder), "kept_by": kept}
+        if running
+        else job.describe(folder, in_job, current(folder)),
         "left_folder": gone(running, folder),
         "left_kernels": sorted(left_kernels(folder, disk.places(), SPARED)),
         "jupyters": jupyters() if data["find"] else [],
         "modules": modules() if data["find"] else [],
     }
-    if running and data["server"]:
+    if facts["server"] and data["server"]:
         facts["server"]["answer"] = answer(folder, data)
     return facts
 
@@ -81,11 +86,14 @@ def installed() -> dict[str, Any]:
     return {"packages": found, "runs_with": sys.executable, "library_path": os.environ.get("LD_LIBRARY_PATH", "")}
 
 
-def elsewhere(folder: Folder, cluster: str) -> dict[str, Any]:
-    """Return the lock that a server of the cluster has, and the other node that shares this home where it runs."""
+def elsewhere(folder: Folder, cluster: str, in_job: dict[str, Any]) -> dict[str, Any]:
+    """Return the lock that a server of the cluster has, and the other node that shares this home where it runs.
+
+    That of our job is no other node: Slurm says of it.
+    """
     path = os.path.join(folder.above, f"{cluster}.lock")
     held = (folder.lines(path) or [""])[0].split()
-    away = len(held) == 4 and held[0] != os.uname().nodename
+    away = len(held) == 4 and held[0] != os.uname().nodename and " ".join(held) != in_job.get("lock", "")
     return {"elsewhere": held[0] if away else "", "cluster_lock": path}
 
 

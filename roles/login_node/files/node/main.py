@@ -9,6 +9,16 @@
     start    patience, seconds, keeper, kind, address             `warnings`: a list of sentences
     stop     patience, seconds, keeper
 
+And of a job of Slurm's, told `cluster`, `asked` (words for sbatch), `keeper`, `patience` and `seconds`:
+
+    submit   besides `wait`, and the `address` of the relay's socket
+                                `number`, `host` and `end` of the job, `waits`: what it waits for, a sentence or
+                                nothing, and `warnings`
+    lead     has a relay lead into the job that is there
+    judge    in the job: `start`, `own`, `address`, `patience`, `seconds`                      `warnings`
+    cancel   ends job and relay
+    offer                       `version`, `partitions`, and `test`: what Slurm says of the wishes
+
 Where something cannot be done, lines of text say why instead, and the exit status is 1; it is 3 where another start was
 first, whose server answers.
 """
@@ -23,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 
 from node.ask import answer
 from node.certificate import place, request, tidy
+from node.compute import cancel, judge, lead, offer, submit
 from node.folder import Failure, Folder
 from node.look import look
 from node.programs import LIBRARY_PATH
@@ -43,6 +54,11 @@ COMMANDS: dict[str, Command] = {
     "ask": answer,
     "start": start,
     "stop": stop,
+    "submit": submit,
+    "lead": lead,
+    "judge": judge,
+    "offer": offer,
+    "cancel": cancel,
 }
 
 

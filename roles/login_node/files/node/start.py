@@ -11,8 +11,9 @@ import secrets
 import signal
 import ssl
 import time
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from node import job
 from node.ask import ANSWER
 from node.client import Client, Foreign, shows_owner
 from node.folder import Failure, Folder, put
@@ -20,6 +21,13 @@ from node.keepers import Keeper, keeper
 from node.logind import keeps
 from node.processes import Endpoint, Process, endpoint, processes, servers
 from node.trial import LOG, Slow, Trial, Unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+#: The exit status where another start was first, whose server is right.
+JOINED = 3
 
 
 class Start:
@@ -183,7 +191,7 @@ class Start:
         while time.monotonic() < begun + self.seconds and other in processes():
             if self.answers(other):
                 self.require_use(begun, joined=True)
-                raise Failure(status=3)
+                raise Failure(status=JOINED)
             time.sleep(0.1)
         raise Failure(
             "Another run was starting the server at the same moment, and its server does not answer. Run this again."
@@ -220,17 +228,27 @@ def start(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     patience = float(data["patience"])
     by = keeper(data["keeper"], folder.lines("run/session"), patience)
     begun = Start(folder, by, (data["kind"], data["address"]), float(data["seconds"]), patience)
-    try:
+
+    def go() -> None:
         there = servers(folder)
         if there:
             begun.join(there[0].pid)
+        job.clear_if_over(folder, patience)
         begun.begin()
         begun.wait()
+
+    return watch(begun, go)
+
+
+def watch(begun: Start, go: Callable[[], None]) -> dict[str, Any]:
+    """Go through a start, and end what it has started where that is not seen to be right."""
+    try:
+        go()
     except Foreign as error:
         # What the server says of itself, once there is one.
         begun.fail([str(error), *(begun.explain() if begun.log() is not None else [])])
     except OSError as error:
-        begun.fail([f"{error.filename or folder.path}: {error.strerror or error}."])
+        begun.fail([f"{error.filename or begun.folder.path}: {error.strerror or error}."])
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         # What nobody has foreseen leaves no server that is not seen to be private.
         begun.fail([f"What the server says makes no sense: {type(error).__name__}: {error}."])

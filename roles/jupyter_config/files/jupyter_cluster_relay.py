@@ -1,0 +1,164 @@
+"""Lead from a socket on the login node into the job that the server runs in: python relay.py SOCKET
+
+The keeper on the login node runs it, where the server is in a job of Slurm's. It is an ssh over one step of the job
+(srun), to an sshd there that belongs to the user and takes no other key than the relay's, so that nothing listens but
+the socket. It looks at files in its folder, which the server in the job writes, and seldom at Slurm: centres forbid
+programs that ask it all the time. It ends with the job.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+OWN = os.path.join(HERE, "run", "relay")
+#: How often it is looked whether the server has begun, how often Slurm is asked meanwhile, and how long a new beginning
+#: may be put off, in seconds.
+LOOK, ASK, LONGEST = 0.5, 300.0, 60.0
+#: What srun says of a job that is not there any more.
+GONE = re.compile(rb"[Ii]nvalid job id|has expired|already completed|Job/step already completing")
+
+
+def say(text: str) -> None:
+    """Note something, for `logs` and for whoever looks at the session."""
+    print(time.strftime("%Y-%m-%d %H:%M:%S"), text, flush=True)
+
+
+def read(name: str) -> dict[str, Any]:
+    """Return a record in our folder; nothing where there is none that makes sense."""
+    with contextlib.suppress(OSError, ValueError), open(os.path.join(HERE, "run", name)) as file:
+        found = json.load(file)
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def job() -> int:
+    """Return the number of the job that is wanted; 0 where there is none any more, or not yet."""
+    number = read("job").get("number", 0)
+    return number if isinstance(number, int) else 0
+
+
+def is_over(number: int) -> bool:
+    """Ask Slurm whether a job is over; where it does not answer, it is not."""
+    words = ["squeue", "--noheader", "--user", str(os.getuid()), "--format=%i"]
+    try:
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0 and str(number) not in done.stdout.decode().split()
+
+
+def ssh(number: int, far: str, near: str) -> list[str]:
+    """Return the command that leads from a socket here to the one in a job. Its files are where it runs."""
+    sshd = ["/usr/sbin/sshd", "-i", "-f", os.path.join(OWN, "sshd_config")]
+    srun = [
+        "srun", f"--jobid={number}", "--overlap", "--nodes=1", "--ntasks=1", "--quiet", "--unbuffered", "--chdir=/",
+        "--export=ALL", *sshd,
+    ]  # fmt: skip
+    options = {
+        "ProxyCommand": " ".join(map(shlex.quote, srun)).replace("%", "%%"),
+        "HostKeyAlias": "job",
+        "UserKnownHostsFile": "known_hosts",
+        "GlobalKnownHostsFile": "/dev/null",
+        "StrictHostKeyChecking": "yes",
+        "IdentityFile": "key",
+        "IdentitiesOnly": "yes",
+        "IdentityAgent": "none",
+        "BatchMode": "yes",
+        "ControlMaster": "yes",
+        "ControlPath": "control",
+        "ExitOnForwardFailure": "yes",
+        "StreamLocalBindMask": "0177",
+        "StreamLocalBindUnlink": "yes",
+        "ServerAliveInterval": "30",
+        "ServerAliveCountMax": "4",
+        "ConnectTimeout": "60",
+    }
+    words = ["ssh", "-F", "none", "-N", "-T"]
+    for name, value in options.items():
+        words += ["-o", f"{name}={value}"]
+    return [*words, "-L", f"{os.path.relpath(near, OWN)}:{far}", "job"]
+
+
+def lead(number: int, server: dict[str, Any], near: str) -> bytes:
+    """Lead there as long as it goes; return what was said at the end."""
+    # One whose relay was killed goes on.
+    subprocess.run(
+        ["ssh", "-F", "none", "-S", "control", "-o", "ProxyCommand=false", "-O", "exit", "job"],
+        cwd=OWN, stderr=subprocess.DEVNULL, timeout=30, check=False,
+    )  # fmt: skip
+    for left in (os.path.join(OWN, "control"), near):
+        with contextlib.suppress(OSError):
+            os.unlink(left)
+    say(f"leads into job {number} on {server['host']}")
+    # Whatever shell the user has: it reads the command that ssh is given.
+    around = {**os.environ, "SHELL": "/bin/sh"}
+    with subprocess.Popen(ssh(number, server["socket"], near), cwd=OWN, env=around, stderr=subprocess.PIPE) as there:
+        said = b""
+        try:
+            for line in there.stderr or ():
+                said = (said + line)[-10000:]
+                say(line.decode(errors="replace").rstrip())
+        finally:
+            there.terminate()
+    return said
+
+
+def relay(near: str) -> None:
+    """Lead to the server in the job, from when it has begun until the job is over."""
+    asked, pause = time.monotonic(), 0.0
+    while True:
+        number = job()
+        server = read("server")
+        if not number and not read("job"):
+            say("no job is wanted any more")
+            return
+        if number and server.get("job") == str(number):
+            begun = time.monotonic()
+            said = lead(number, server, near)
+            if job() == number and (GONE.search(said) or is_over(number)):
+                say(f"job {number} is over")
+                return
+            # One that went on for long begins at once.
+            pause = 0.0 if time.monotonic() - begun > LONGEST else min(LONGEST, max(1.0, 2 * pause))
+            say(f"begins again after {pause:.0f} s")
+            time.sleep(pause)
+        elif number and time.monotonic() - asked > ASK:
+            asked = time.monotonic()
+            if is_over(number):
+                say(f"job {number} is over")
+                return
+        time.sleep(LOOK)
+
+
+def main() -> None:
+    """Relay, if no other one of this folder does."""
+    os.umask(0o077)
+    # So that the way ends with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with open(os.path.join(OWN, "lock"), "a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            say("another relay runs")
+            return
+        # As the keepers have it, screen and tmux.
+        sessions = [os.environ.get("STY", ""), ",".join(os.environ.get("TMUX", "").split(",")[1:])]
+        with open(os.path.join(HERE, "run", "session"), "w") as record:
+            record.writelines(f"{name}\n" for name in sessions if name)
+        relay(sys.argv[1])
+
+
+if __name__ == "__main__":
+    main()

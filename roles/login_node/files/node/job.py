@@ -1,0 +1,166 @@
+"""The job that our server runs in, or shall: what we have written down of it, and what Slurm says."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+from typing import Any
+
+from node import slurm
+from node.folder import Folder, put
+from node.processes import servers
+from node.relay import relays
+
+#: What we have written down: of the job, before it is submitted; and of the server in it, which does that itself.
+RECORD, SERVER, LOG = "run/job", "run/server", "run/slurm.log"
+#: What is read of them, in bytes.
+SIZE = 10000
+#: States of the job, in which there is one; `unknown` where Slurm does not say.
+THERE = ("pending", "starting", "running", "ending", "unknown")
+
+
+def job_name(cluster: str) -> str:
+    """Return what jobs of a cluster's server are called: everybody can read it, in the queue."""
+    return f"jupyter-{cluster}"
+
+
+def _read(folder: Folder, name: str) -> dict[str, Any]:
+    with contextlib.suppress(ValueError):
+        found = json.loads("\n".join(folder.lines(name, SIZE)) or "{}")
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def record(folder: Folder) -> dict[str, Any]:
+    """Return what was written down of the job: `number` (0 while it is being submitted), `start`, `asked`."""
+    found = _read(folder, RECORD)
+    return found if isinstance(found.get("number"), int) else {}
+
+
+def address(folder: Folder) -> str:
+    """Return the socket of the relay into the job."""
+    return str(record(folder).get("address") or folder.socket)
+
+
+def write_record(folder: Folder, found: dict[str, Any]) -> None:
+    """Write it down."""
+    put(folder.file(RECORD), f"{json.dumps(found)}\n".encode(), 0o600)
+
+
+def server(folder: Folder, number: int) -> dict[str, Any]:
+    """Return what the server in a job has written down of itself; nothing where that is another job's."""
+    found = _read(folder, SERVER)
+    return found if found.get("job") == str(number) and number > 0 else {}
+
+
+def find(folder: Folder, patience: float) -> slurm.Job | None:
+    """Return our job as Slurm has it; Unknown where it does not say.
+
+    By its number; where a run was interrupted as it submitted, by what the job runs.
+    """
+    known, there = record(folder), slurm.jobs(patience)
+    ours = [job for job in there if job.command.split(" ")[0] == folder.launcher or job.number == known.get("number")]
+    # Numbers begin anew when Slurm has lost its state.
+    ours = [job for job in ours if job.name.startswith("jupyter-")]
+    ours.sort(key=lambda job: (slurm.ended(job), job.number != known.get("number"), -job.number))
+    return ours[0] if ours else None
+
+
+def state(folder: Folder, job: slurm.Job | None) -> str:
+    """Say in a word what a job does: none, pending, starting, running, ending or ended."""
+    if job is None:
+        return "ended" if record(folder) else "none"
+    if job.state in slurm.PENDING:
+        return "pending"
+    if job.state in slurm.ENDING:
+        return "ending"
+    if job.state not in slurm.RUNNING:
+        return "ended"
+    found = server(folder, job.number)
+    # One that was requeued has the same number, and another beginning.
+    return "running" if found and found.get("started", 0) + 5 >= job.start else "starting"
+
+
+def why_ended(folder: Folder, job: slurm.Job | None) -> str:
+    """Say why a job has ended, as Slurm has told the job itself; or its state, or nothing."""
+    number = job.number if job else record(folder).get("number", 0)
+    said = [
+        line for line in folder.lines(LOG, 10**6) if re.search(rf"(JOB|STEP) {number}\b.* (CANCELLED|DUE TO)", line)
+    ]
+    if said:
+        return re.sub(r"^.*?(CANCELLED|DUE TO)", r"\1", said[-1]).strip(" *")
+    return job.state if job and job.state not in ("COMPLETED", "") else ""
+
+
+def facts(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
+    """Say what is known of the job; nothing where none was ever asked for, nor is now."""
+    known, patience = record(folder), float(data["patience"])
+    if not known and data["place"] != "compute":
+        return {}
+    programs = {name: shutil.which(name) or "" for name in ("sbatch", "srun")}
+    found: dict[str, Any] = {
+        "number": known.get("number", 0), "asked": known.get("asked", []), "state": "none", "why": "",
+        "lock": server(folder, known.get("number", 0)).get("lock", ""),
+        "relay": bool(relays(folder)), **programs,
+    }  # fmt: skip
+    if not slurm.there():
+        return {**found, "state": "unknown" if known else "none", "why": "there is no squeue on this node"}
+    try:
+        job = find(folder, patience)
+    except slurm.Unknown as unknown:
+        # What is known of it last.
+        last = server(folder, found["number"])
+        return {**found, "state": "unknown", "why": str(unknown), "host": last.get("host", ""), "end": 0}
+    found["state"] = state(folder, job)
+    if job:
+        found |= {
+            "number": job.number, "reason": job.reason, "start": job.start, "end": job.end, "host": job.host,
+            "partition": job.partition,
+        }  # fmt: skip
+    if found["state"] == "ended":
+        found["why"] = why_ended(folder, job)
+    return found
+
+
+def describe(folder: Folder, found: dict[str, Any], current: str) -> dict[str, Any]:
+    """Say what the server in the job is, as `look.describe` does of one on this node; nothing where there is none."""
+    there = server(folder, found.get("number", 0)) if found.get("state") in ("running", "ending", "unknown") else {}
+    if not there:
+        return {}
+    return {
+        "pid": there["pid"],
+        "started": there["started"],
+        "endpoint": {"kind": "socket", "address": address(folder)},
+        "current": there["digest"] == current,
+        "tried": folder.record("tried") == there["name"],
+        "ends_at_logout": False,
+        "kept_by": "slurm",
+    }
+
+
+def clear(folder: Folder) -> None:
+    """Take away what a job has left that is over, also by force: its locks, its records, and the relay's socket."""
+    known = record(folder)
+    lock = server(folder, known.get("number", 0)).get("lock", "")
+    if not relays(folder) and not servers(folder):
+        _take_away(address(folder))
+    for path in (os.path.join(folder.run, "lock"), os.path.join(folder.above, f"{known.get('cluster', '')}.lock")):
+        if lock and (folder.lines(path) or [""])[0].strip() == lock:
+            _take_away(path)
+    for name in (SERVER, LOG, f"run/start.{known.get('start', '')}", RECORD):
+        _take_away(folder.file(name))
+
+
+def clear_if_over(folder: Folder, patience: float) -> None:
+    """Take that away before a server starts on this node, which no job shall keep from it."""
+    if record(folder) and state(folder, find(folder, patience)) in ("ended", "none"):
+        clear(folder)
+
+
+def _take_away(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
