@@ -12,8 +12,12 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 # Not ~/.ansible: nothing of the person's is touched.
 export ANSIBLE_HOME := $(CURDIR)/.venv-test/ansible
 
-# The cluster of containers that the demo runs on, and where all its files are.
-DEMO := -e testbed_name=demo -e testbed_directory='$(CURDIR)/.demo'
+# The clusters of containers that the demo can run on: one with a login node, and one with Slurm's compute nodes, too.
+PLACES := demo compute
+PLACE := demo
+$(if $(filter-out $(PLACES),$(PLACE)),$(error PLACE is '$(PLACE)', and must be one of $(PLACES)))
+# One of them, and where all its files are.
+testbed = -e testbed_name=$(1) -e testbed_directory='$(CURDIR)/.$(1)'
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -40,17 +44,17 @@ install: .venv/installed ## Install what the playbooks need into .venv
 	@touch $@
 	@echo 'Done. To use it: . $(@D)/bin/activate'
 
-demo: .venv-test/installed ## Show it all on a cluster of containers, on this machine alone
+demo: .venv-test/installed ## Show it all on a cluster of containers, on this machine alone (PLACE=compute: with Slurm)
 	@molecule/cluster/prepare
-	@echo 'Bringing up gate and hydra08i as containers (some minutes the first time, to build their image) ...'
-	@ansible-playbook molecule/cluster/up.yml $(DEMO)
-	@ansible-playbook molecule/demo/prepare.yml
-	ansible-playbook site.yml -l hydra -i inventory/hydra.yml -e @.demo/vars.yml
+	@echo 'Bringing up its hosts as containers (some minutes the first time, to build their image) ...'
+	@ansible-playbook molecule/cluster/up.yml $(call testbed,$(PLACE))
+	@ansible-playbook molecule/demo/prepare.yml $(call testbed,$(PLACE))
+	ansible-playbook site.yml -l hydra -i inventory/hydra.yml -e @.$(PLACE)/vars.yml
 	@echo
-	@echo 'The password is in .demo/password. To take it all away: make demo-down'
+	@echo 'The password is in .$(PLACE)/password. To take it all away: make demo-down'
 
 demo-down: .venv-test/installed ## Take away the demo's containers, networks, processes and files
-	@ansible-playbook molecule/cluster/down.yml $(DEMO)
+	@$(foreach place,$(PLACES),ansible-playbook molecule/cluster/down.yml $(call testbed,$(place)) &&) true
 
 test: .venv-test/installed ## Run all tests, as CI does
 	@molecule/cluster/prepare
@@ -81,6 +85,6 @@ lock: ## Renew each requirements*.txt from pyproject.toml, and that of the newes
 	  --upgrade requirements-core-2.22.in -o requirements-core-2.22.txt
 
 # Nothing is installed only to be taken away.
-clean: $(if $(wildcard .demo .venv-test/installed),demo-down) ## Take away .venv*, too, and the images that no other clone uses
+clean: $(if $(wildcard $(PLACES:%=.%) .venv-test/installed),demo-down) ## Take away .venv*, too, and the images that no other clone uses
 	@! type -P podman >/dev/null || podman image prune --all --force --filter label=jupyter-on-a-cluster >/dev/null
 	@rm -rf .venv .venv-test .venv-bench

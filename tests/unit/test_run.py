@@ -62,7 +62,7 @@ def written_ports(path: Path) -> set[int]:
 def test_demo_and_tests_take_different_places(runner: ModuleType) -> None:
     places = yaml.safe_load((PROJECT / "molecule" / "cluster" / "vars" / "main.yml").read_text())["testbed_places"]
     networks = [place[network] for place in places.values() for network in ("outer", "inner")]
-    assert len(set(networks)) == len(networks) == 4
+    assert len(set(networks)) == len(networks) == 6
     (port,) = written_ports(PROJECT / "molecule" / "demo" / "vars.yml.j2")
     # With the ten that it may take instead.
     assert not set(range(port, port + 11)) & set(runner.PORTS)
@@ -74,7 +74,7 @@ def test_without_an_answer_of_a_registry_the_base_is_made_here(tmp_path: Path) -
     podman.write_text(PODMAN)
     podman.chmod(0o755)
     cluster = PROJECT / "molecule" / "cluster"
-    image = {"name": "localhost/image:tag", "suite": "bookworm", "build": ""}
+    image = {"name": "localhost/image:tag", "folder": "image", "suite": "bookworm", "build": ""}
     python = "{{ ansible_playbook_python }}"
     variables = {
         "ansible_python_interpreter": python,
