@@ -50,6 +50,7 @@ demo: .venv-test/installed ## Show it all on a cluster of containers, on this ma
 	@ansible-playbook molecule/cluster/up.yml $(call testbed,$(PLACE))
 	@ansible-playbook molecule/demo/prepare.yml $(call testbed,$(PLACE))
 	ansible-playbook site.yml -l hydra -i inventory/hydra.yml -e @.$(PLACE)/vars.yml
+	ansible-playbook playbooks/status.yml -l hydra -i inventory/hydra.yml -e @.$(PLACE)/vars.yml
 	@echo
 	@echo 'The password is in .$(PLACE)/password. To take it all away: make demo-down'
 

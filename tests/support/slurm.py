@@ -44,6 +44,10 @@ class Slurm:
         listed = self.run("squeue", "--noheader", "--states=all", f"--user={self.account}", "--format=%i %T")
         return dict(line.split() for line in listed.stdout.splitlines())
 
+    def there(self) -> list[str]:
+        """Return the numbers of those that have not ended."""
+        return [job for job, state in self.jobs().items() if state not in ENDED]
+
     def wait(self, job: str, *states: str, usual: float = 30) -> str:
         """Wait until a job has one of these states; return which. A job that has ended otherwise fails."""
         _until(lambda: self.jobs().get(job, "") in ENDED.union(states), usual)

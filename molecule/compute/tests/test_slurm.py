@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from cluster import GATEWAY, Laptop, node_root
 from patience import seconds
 from slurm import LOGIN, NODES, Slurm, drained, hung, stopped
+
+
+@pytest.fixture(autouse=True)
+def no_jobs_before_and_after(slurm: Slurm) -> Iterator[None]:
+    """Nothing of the account's jobs is left."""
+    slurm.cancel_all()
+    yield
+    slurm.cancel_all()
 
 
 def listening(account: str) -> list[str]:
@@ -83,7 +93,7 @@ def test_what_slurm_was_asked_for_while_it_hung_is_done_later(slurm: Slurm) -> N
         asked = slurm.run("sbatch", "--output=/dev/null", "--wrap=sleep 600", check=False)
         assert asked.returncode != 0
         assert "timed out" in asked.stderr
-    assert len(slurm.jobs()) == 1
+    assert len(slurm.there()) == 1
 
 
 def test_no_job_begins_on_a_drained_node(slurm: Slurm) -> None:

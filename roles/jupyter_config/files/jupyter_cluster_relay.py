@@ -22,16 +22,23 @@ from typing import Any
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 OWN = os.path.join(HERE, "run", "relay")
-#: How often it is looked whether the server has begun, how often Slurm is asked meanwhile, and how long a new beginning
-#: may be put off, in seconds.
-LOOK, ASK, LONGEST = 0.5, 300.0, 60.0
+LOG, LARGEST = os.path.join(OWN, "log"), 20000
+#: How often it is looked whether the server has begun, how often Slurm is asked meanwhile, at first once one has been
+#: there, and how long a new beginning may be put off, in seconds.
+LOOK, ASK, FIRST, LONGEST = 0.5, 300.0, 5.0, 60.0
 #: What srun says of a job that is not there any more.
 GONE = re.compile(rb"[Ii]nvalid job id|has expired|already completed|Job/step already completing")
 
 
 def say(text: str) -> None:
-    """Note something, for `logs` and for whoever looks at the session."""
-    print(time.strftime("%Y-%m-%d %H:%M:%S"), text, flush=True)
+    """Note something, for the next run, and for whoever looks at the session."""
+    line = time.strftime("%H:%M:%S ") + text
+    print(line, flush=True)
+    # Bounded: what matters is at its end.
+    with open(LOG, "a+") as log:
+        if log.tell() > LARGEST:
+            log.truncate(0)
+        log.write(line + "\n")
 
 
 def read(name: str) -> dict[str, Any]:
@@ -117,7 +124,7 @@ def lead(number: int, server: dict[str, Any], near: str) -> bytes:
 
 def relay(near: str) -> None:
     """Lead to the server in the job, from when it has begun until the job is over."""
-    asked, pause = time.monotonic(), 0.0
+    pause, rest, due = 0.0, ASK, time.monotonic() + ASK
     while True:
         number = job()
         server = read("server")
@@ -127,18 +134,20 @@ def relay(near: str) -> None:
         if number and server.get("job") == str(number):
             begun = time.monotonic()
             said = lead(number, server, near)
-            if job() == number and (GONE.search(said) or is_over(number)):
+            if job() == number and GONE.search(said):
                 say(f"job {number} is over")
                 return
             # One that went on for long begins at once.
-            pause = 0.0 if time.monotonic() - begun > LONGEST else min(LONGEST, max(1.0, 2 * pause))
+            pause = 0.0 if begun + LONGEST < time.monotonic() else min(LONGEST, max(1.0, 2 * pause))
             say(f"begins again after {pause:.0f} s")
             time.sleep(pause)
-        elif number and time.monotonic() - asked > ASK:
-            asked = time.monotonic()
+            # A job that ends takes its time.
+            rest, due = FIRST, time.monotonic()
+        elif number and time.monotonic() > due:
             if is_over(number):
                 say(f"job {number} is over")
                 return
+            rest, due = min(ASK, 2 * rest), time.monotonic() + rest
         time.sleep(LOOK)
 
 

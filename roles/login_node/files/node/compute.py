@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from node import job, relay, slurm
-from node.folder import Failure, Folder
+from node.folder import Failure, Folder, put
 from node.keepers import keeper
 from node.processes import servers
 from node.start import JOINED, Start, watch
@@ -62,8 +62,9 @@ class Submission:
         job.clear(folder)
         self.own = True
         wanted = {"number": 0, "start": self.begun.id, "asked": self.data["asked"], **self.known()}
-        with open(self.begun.report, "w"):
-            pass
+        # Private from the beginning, whatever the umask there is.
+        for path in (self.begun.report, folder.file(job.LOG)):
+            put(path, b"", 0o600)
         job.write_record(folder, wanted)
         try:
             self.number = self.by.submit([folder.launcher, self.begun.id, self.begun.report, "compute"])
@@ -128,11 +129,11 @@ class Submission:
                 said = relay.run_there(
                     self.folder, there, "judge", {**data, "address": there["socket"]}, float(data["seconds"]) + ANSWER
                 )
-            except relay.Silent as silent:
+            except relay.Silent:
                 if time.monotonic() > begun + float(data["seconds"]):
                     raise Failure(
-                        f"Job {self.number} runs on {there['host']}, and nothing leads there from this node: {silent} "
-                        f"See what the relay says: {self.folder.file('run/relay/log')}"
+                        f"Job {self.number} runs on {there['host']}, and nothing leads there from this node. "
+                        f"{relay.said(self.folder)}"
                     ) from None
                 time.sleep(0.2)
                 continue
@@ -165,9 +166,12 @@ def submit(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
         led = relay.begin(folder, by, data["address"])
         waits = wanted.wait()
         warnings = [] if waits else wanted.judge()
+        if not waits:
+            job.take_away(folder.file(f"run/start.{wanted.begun.id}"))
         found = job.find(folder, wanted.patience)
     except slurm.Unknown as unknown:
-        raise Failure(f"Slurm does not answer ({unknown}). Job {wanted.number} may go on.") from None
+        what = f"Job {wanted.number} may go on" if wanted.number else "No job was submitted"
+        raise Failure(f"Slurm does not answer ({unknown}). {what}. Run this again later.") from None
     when = {"host": found.host, "end": found.end} if found else {"host": "", "end": 0}
     return {
         "number": wanted.number, "waits": waits, "warnings": warnings, "changed": wanted.own or led, **when,
@@ -186,7 +190,7 @@ def lead(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
             break
         except relay.Silent as silent:
             if time.monotonic() > deadline:
-                raise Failure(f"{silent} See what the relay says: {folder.file('run/relay/log')}") from None
+                raise Failure(f"{silent} {relay.said(folder)}") from None
             time.sleep(0.2)
     return {"changed": True}
 

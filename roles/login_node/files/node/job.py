@@ -147,12 +147,12 @@ def clear(folder: Folder) -> None:
     known = record(folder)
     lock = server(folder, known.get("number", 0)).get("lock", "")
     if not relays(folder) and not servers(folder):
-        _take_away(address(folder))
+        take_away(address(folder))
     for path in (os.path.join(folder.run, "lock"), os.path.join(folder.above, f"{known.get('cluster', '')}.lock")):
         if lock and (folder.lines(path) or [""])[0].strip() == lock:
-            _take_away(path)
+            take_away(path)
     for name in (SERVER, LOG, f"run/start.{known.get('start', '')}", RECORD):
-        _take_away(folder.file(name))
+        take_away(folder.file(name))
 
 
 def clear_if_over(folder: Folder, patience: float) -> None:
@@ -161,6 +161,7 @@ def clear_if_over(folder: Folder, patience: float) -> None:
         clear(folder)
 
 
-def _take_away(path: str) -> None:
+def take_away(path: str) -> None:
+    """Take a file away, if it is there."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)

@@ -103,6 +103,8 @@ def run_there(folder: Folder, there: dict[str, Any], command: str, data: dict[st
 
     `there` is the record of the server in it. Silent where nothing leads there.
     """
+    if not os.path.exists(folder.file(f"{OWN}/{CONTROL}")):
+        raise Silent("Nothing leads into the job yet.")
     main: Any = sys.modules["__main__"]
     sent = {"program": main.SENT["program"], "folder": folder.path, "command": command, "data": data}
     own = Process(os.getpid()).words
@@ -118,12 +120,17 @@ def run_there(folder: Folder, there: dict[str, Any], command: str, data: dict[st
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise Silent(f"The job does not answer within {seconds:.0f} s.") from None
-    except FileNotFoundError as error:
-        raise Silent(f"Nothing leads into the job: {error.filename}: {error.strerror}.") from None
     _, mark, said = done.stdout.decode(errors="replace").rpartition(MARK)
     if not mark:
         why = " ".join(done.stderr.decode(errors="replace").split())
-        raise Silent(f"Nothing leads into the job yet: {why or 'no answer'}.")
+        raise Silent(f"Nothing leads into the job: {why or 'no answer'}.")
     if done.returncode != 0:
         raise Failure(*said.strip().splitlines(), status=done.returncode)
     return json.loads(said.splitlines()[0])
+
+
+def said(folder: Folder) -> str:
+    """Return the last that the relay has noted, of srun first, in a sentence with the remedy."""
+    lines = [line.split(" ", 1)[-1] for line in folder.lines(f"{OWN}/log", 10**5)]
+    what = ([line for line in lines if line.startswith("srun: ")] or lines or ["nothing"])[-1]
+    return f"The relay says: {what} Whether `srun` may lead from this node into a job, the cluster's support knows."
