@@ -1,0 +1,76 @@
+"""What is read once for all runs of playbooks: ansible-core and its plugins, and the project's YAML.
+
+The process that forks for each run imports it. What YAML says is found by its whole text and where that stands, so a
+run with another file reads that one.
+"""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+from typing import Any
+
+# The first sets up what the others need.
+import ansible.cli.playbook  # isort: skip
+import ansible.executor.playbook_executor
+import argon2  # noqa: F401
+import cryptography.x509  # noqa: F401
+import yaml
+from ansible._internal._datatag._tags import Origin
+from ansible.module_utils._internal._datatag import AnsibleTagHelper
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import get_all_plugin_loaders
+from ansible.utils.collection_loader._collection_meta import _meta_yml_to_dict
+
+PROJECT = Path(__file__).resolve().parents[2]
+#: Where the YAML is that runs read.
+FOLDERS = (
+    ".", "group_vars/all", "inventory", "playbooks", "playbooks/tasks", "roles/*/*", "molecule/*/inventory",
+    "molecule/*/vars",
+)  # fmt: skip
+
+_read = yaml.load
+_said: dict[tuple[object, ...], Any] = {}
+
+
+def _key(text: str | bytes, loader: object) -> tuple[object, ...]:
+    plain = str(text) if isinstance(text, str) else bytes(text)
+    return loader, plain, frozenset(AnsibleTagHelper.tags(text))
+
+
+def read(text: Any, Loader: Any) -> Any:
+    """Return what was kept, as `yaml.load` does: once, since whoever gets it may change it."""
+    key = _key(text, Loader) if isinstance(text, str | bytes) else ()
+    return _said.pop(key) if key in _said else _read(text, Loader)
+
+
+def _keep(text: Any, Loader: Any) -> Any:
+    if isinstance(text, str | bytes):
+        _said[_key(text, Loader)] = _read(text, Loader)
+    return _read(text, Loader)
+
+
+def prepare() -> None:
+    """Read all that."""
+    yaml.load = _keep
+    for _, loader in get_all_plugin_loaders():
+        # Modules have no class, and run elsewhere.
+        if loader.class_name:
+            list(loader.all(class_only=True))
+            # A run finds by itself which there are, and has read these.
+            loader._clear_caches()
+    builtin = Path(ansible.__file__).parent / "config" / "ansible_builtin_runtime.yml"
+    _meta_yml_to_dict(builtin.read_bytes(), None)
+    files = DataLoader()
+    for path in (path for folder in FOLDERS for path in PROJECT.glob(f"{folder}/*.yml")):
+        files.load_from_file(str(path), trusted_as_template=True)
+    yaml.load = read
+    # Text never changes: it need not be copied.
+    for value in ("", 0, 0.0):
+        type(Origin(path="/").tag(value)).__deepcopy__ = lambda self, _: self
+    # No fork's collection of garbage looks at it, which would copy its memory.
+    gc.collect()
+    gc.freeze()
+
+
+prepare()
