@@ -38,16 +38,16 @@ def _key(text: str | bytes, loader: object) -> tuple[object, ...]:
     return loader, plain, frozenset(AnsibleTagHelper.tags(text))
 
 
-def read(text: Any, Loader: Any) -> Any:
+def read(stream: Any, Loader: Any) -> Any:
     """Return what was kept, as `yaml.load` does: once, since whoever gets it may change it."""
-    key = _key(text, Loader) if isinstance(text, str | bytes) else ()
-    return _said.pop(key) if key in _said else _read(text, Loader)
+    key = _key(stream, Loader) if isinstance(stream, str | bytes) else ()
+    return _said.pop(key) if key in _said else _read(stream, Loader)
 
 
-def _keep(text: Any, Loader: Any) -> Any:
-    if isinstance(text, str | bytes):
-        _said[_key(text, Loader)] = _read(text, Loader)
-    return _read(text, Loader)
+def _keep(stream: Any, Loader: Any) -> Any:
+    if isinstance(stream, str | bytes):
+        _said[_key(stream, Loader)] = _read(stream, Loader)
+    return _read(stream, Loader)
 
 
 def prepare() -> None:
@@ -68,6 +68,8 @@ def prepare() -> None:
     # Text never changes: it need not be copied.
     for value in ("", 0, 0.0):
         type(Origin(path="/").tag(value)).__deepcopy__ = lambda self, _: self
+    # To look each millisecond whether a task is done takes the time that others need.
+    ansible.constants.DEFAULT_INTERNAL_POLL_INTERVAL = 0.005
     # No fork's collection of garbage looks at it, which would copy its memory.
     gc.collect()
     gc.freeze()

@@ -114,7 +114,7 @@ def test_every_scenario_runs_once(runner: ModuleType) -> None:
     scenarios = [step[3] for stage in others for step in stage if step[:2] == ("molecule", "test")]
     assert sorted(scenarios) == sorted(path.parent.name for path in PROJECT.glob("molecule/*/molecule.yml"))
     first, *more = map(runner.scenario, runner.LAST)
-    assert others[-1] == [first, runner.UNIT, *runner.LINT, *more]
+    assert others[-1] == [first, *runner.UNIT, *runner.LINT, *more]
 
 
 def test_without_a_test_cluster_no_scenario_runs(runner: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
