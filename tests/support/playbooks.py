@@ -21,6 +21,8 @@ import compiled
 
 #: How the names of variables begin that count while Ansible is imported.
 READ = ("ANSIBLE_", "COLUMNS", "HOME", "LANG", "LC_", "PATH", "PYTHON", "TERM", "TZ")
+#: Of those, what each run reads again here.
+OUTPUT = "ANSIBLE_STDOUT_CALLBACK"
 
 _server = multiprocessing.get_context("forkserver")
 _begun: dict[str, str] = {}
@@ -48,7 +50,7 @@ def run(argv: list[str], env: Mapping[str, str], cwd: Path, limit: float) -> sub
 
 def read_at_import(env: Mapping[str, str]) -> dict[str, str]:
     """Return what counts of an environment while Ansible is imported."""
-    return {name: value for name, value in env.items() if name.startswith(READ)}
+    return {name: value for name, value in env.items() if name.startswith(READ) and name != OUTPUT}
 
 
 def begin(env: Mapping[str, str]) -> None:
@@ -94,8 +96,10 @@ def play(argv: list[str], env: dict[str, str], cwd: str, output: str, templates:
     sys.argv[:] = argv
     # An import that fails there is not told.
     assert "preloaded" in sys.modules
+    from ansible import constants
     from ansible.cli.playbook import main
 
+    constants.DEFAULT_STDOUT_CALLBACK = constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK")
     compiled.keep(templates)
     main()
     raise SystemExit(0)

@@ -7,6 +7,7 @@ run with another file reads that one.
 from __future__ import annotations
 
 import gc
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,10 @@ def prepare() -> None:
             list(loader.all(class_only=True))
             # A run finds by itself which there are, and has read these.
             loader._clear_caches()
+    # But the project's own, which ask at their import what the run is.
+    for name, module in list(sys.modules.items()):
+        if name.startswith("ansible.plugins.") and PROJECT in Path(module.__file__ or "/").parents:
+            del sys.modules[name]
     builtin = Path(ansible.__file__).parent / "config" / "ansible_builtin_runtime.yml"
     _meta_yml_to_dict(builtin.read_bytes(), None)
     files = DataLoader()

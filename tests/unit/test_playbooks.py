@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from patience import seconds
 from variables import PROJECT
 
@@ -24,12 +25,20 @@ assert first is kept and first == then and first is not then
 """
 
 
-def test_it_says_the_same(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all: in another environment it would be the program that runs."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.mark.parametrize(("option", "output"), [("-f1", "steps"), ("-v", "steps"), ("-f1", "default")])
+def test_it_says_the_same(tmp_path: Path, home: Path, option: str, output: str) -> None:
     """What is refused here is so after all variables have been read: roles', groups', and those that were given."""
     chosen = {"my_ssh_config": tmp_path / "config", "my_folder": tmp_path / "jupyter", "tls_cert_days": 1}
-    argv = ["ansible-playbook", str(PROJECT / "site.yml"), "-i", str(PROJECT / "inventory" / "hydra.yml")]
+    argv = ["ansible-playbook", str(PROJECT / "site.yml"), "-i", str(PROJECT / "inventory" / "hydra.yml"), option]
     argv += [f"-e{name}={value}" for name, value in chosen.items()]
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_HOME": str(tmp_path)}
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_HOME": str(home)}
+    environment["ANSIBLE_STDOUT_CALLBACK"] = output
     forked = playbooks.run(argv, environment, tmp_path, seconds(60))
     done = subprocess.run(
         argv, env=environment, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -40,6 +49,7 @@ def test_it_says_the_same(tmp_path: Path) -> None:
     said = [[line for line in run.stdout.splitlines() if "... " not in line] for run in (forked, done)]
     assert said[0] == said[1]
     assert forked.returncode == done.returncode
+    assert playbooks.read_at_import(environment) == playbooks._begun
 
 
 def test_what_a_file_says_is_kept_for_one_that_reads_it() -> None:
