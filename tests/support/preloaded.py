@@ -75,9 +75,8 @@ def prepare() -> None:
         type(Origin(path="/").tag(value)).__deepcopy__ = lambda self, _: self
     # To look each millisecond whether a task is done takes the time that others need.
     ansible.constants.DEFAULT_INTERNAL_POLL_INTERVAL = 0.005
-    # No fork's collection of garbage looks at it, which would copy its memory.
-    gc.collect()
-    gc.freeze()
+    # Runs are short, and in a fork a collection of garbage copies all the memory that it looks at.
+    gc.disable()
 
 
 prepare()
