@@ -1,7 +1,7 @@
 # make help says what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-down test lint unit bench docs lock clean
+.PHONY: help install demo demo-down test lint unit named bench docs lock clean
 
 # The Python that makes the environments, 3.11 or newer: make PYTHON=python3.13 ...
 PYTHON ?= python3
@@ -61,11 +61,15 @@ test: .venv-test/installed ## Run all tests, as CI does
 	@molecule/cluster/prepare
 	@tests/run
 
-lint: .venv-test/installed ## Check style and types
-	@tests/run lint
+lint: named ## Check style and types
+	@:
 
-unit: .venv-test/installed ## Test the filters
-	@tests/run unit
+unit: named ## Test the filters
+	@:
+
+# At the same time, where both are named.
+named: .venv-test/installed
+	@tests/run $(filter lint unit,$(MAKECMDGOALS))
 
 bench: .venv-test/installed .venv-bench/installed ## Measure how long runs take, and write docs/performance.md
 	@molecule/cluster/prepare

@@ -35,8 +35,12 @@ KINDS: dict[str, tuple[type, ...]] = {
 }
 
 
+# The one in C takes a tenth of the time, where PyYAML has it.
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 def load(path: Path) -> Any:
-    return yaml.safe_load(path.read_text()) if path.exists() else {}
+    return yaml.load(path.read_text(), LOADER) if path.exists() else {}
 
 
 def specs(role: str) -> dict[str, Any]:

@@ -114,7 +114,14 @@ def test_every_scenario_runs_once(runner: ModuleType) -> None:
     scenarios = [step[3] for stage in others for step in stage if step[:2] == ("molecule", "test")]
     assert sorted(scenarios) == sorted(path.parent.name for path in PROJECT.glob("molecule/*/molecule.yml"))
     first, *more = map(runner.scenario, runner.LAST)
-    assert others[-1] == [first, runner.UNIT, *runner.LINT, *more]
+    assert others[-1] == [first, *runner.UNIT, *runner.LINT, *more]
+
+
+def test_every_unit_test_runs_once(runner: ModuleType) -> None:
+    *parts, (_, folder, *left_out) = runner.UNIT
+    named = [path for part in parts for path in part[1:]]
+    assert left_out == [f"--ignore={path}" for path in named]
+    assert all((PROJECT / path).is_relative_to(PROJECT / folder) and (PROJECT / path).is_file() for path in named)
 
 
 def test_without_a_test_cluster_no_scenario_runs(runner: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
