@@ -493,8 +493,9 @@ def clear_way() -> None:
 
 
 def write_session() -> None:
-    """Write down which sessions this runs in, as the keepers have them, screen and tmux."""
+    """Write down which sessions this runs in, as the keepers have them: screen, tmux, the user's service manager."""
     sessions = [os.environ.get("STY", ""), ",".join(os.environ.get("TMUX", "").split(",")[1:])]
+    sessions.append(os.environ.get("JUPYTER_CLUSTER_UNIT", ""))
     with open(f"{SESSION}.new", "w") as record:
         record.writelines(f"{name}\n" for name in sessions if name)
     os.replace(f"{SESSION}.new", SESSION)
