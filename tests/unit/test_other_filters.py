@@ -598,6 +598,7 @@ FACTS: dict[str, Any] = {
         },
     },
     "left_kernels": [],
+    "job": {},
 }
 
 
@@ -615,9 +616,15 @@ def test_status_of_one_that_nobody_can_log_in_to() -> None:
 def test_status_of_one_that_does_not_answer() -> None:
     silent = {**FACTS, "server": {**FACTS["server"], "answer": {"error": "TimeoutError: timed out"}}}
     assert status_of(silent)["problem"] == "it does not answer: TimeoutError: timed out"
-    assert status_of({"server": {}, "left_kernels": [], "elsewhere": ""}) == {"running": False}
-    assert status_of({"server": {}, "left_kernels": [7], "elsewhere": ""}) == {"running": False, "left_kernels": [7]}
-    assert status_of({"server": {}, "left_kernels": [], "elsewhere": "h2"}) == {"running": False, "elsewhere": "h2"}
+    assert status_of({"server": {}, "left_kernels": [], "elsewhere": "", "job": {}}) == {"running": False}
+    assert status_of({"server": {}, "left_kernels": [7], "elsewhere": "", "job": {}}) == {
+        "running": False,
+        "left_kernels": [7],
+    }
+    assert status_of({"server": {}, "left_kernels": [], "elsewhere": "h2", "job": {}}) == {
+        "running": False,
+        "elsewhere": "h2",
+    }
 
 
 def test_status_table() -> None:
@@ -639,6 +646,43 @@ def test_status_table() -> None:
     assert lines[4] == "raven    r                     none runs; one was killed, and left process 7, 8"
     assert lines[5] == "raven    r2                    on r1, not looked at"
     assert lines[1].index("since") == lines[2].index("none")
+
+
+#: As the probe says it; times are seconds since 1970.
+JOB: dict[str, Any] = {
+    "number": 7, "state": "running", "asked": ["--time=2:00:00"], "host": "co001", "partition": "batch",
+    "reason": "None", "start": 1790000000, "end": 1790007200, "why": "", "lock": "co001 b 1 2", "relay": True,
+}  # fmt: skip
+
+
+def test_status_of_a_server_in_a_job() -> None:
+    status = status_of({**FACTS, "job": JOB})
+    assert status["running"]
+    assert status["job"] == {
+        "number": 7, "state": "running", "asked": ["--time=2:00:00"], "host": "co001", "partition": "batch",
+        "reason": "None", "start": "2026-09-21T14:13:20+00:00", "end": "2026-09-21T16:13:20+00:00",
+    }  # fmt: skip
+    host = {"cluster": "hydra", "node": "h", "tunnel": True, "certificate": "2027-01-01", **status}
+    assert "(co001, job 7, 0:13 left)" in status_table([host], now="2026-09-21T16:00:00Z")
+    silent = {**host, "job": {**status["job"], "state": "unknown"}}
+    assert "job 7, 0:13 left, Slurm does not answer)" in status_table([silent], now="2026-09-21T16:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("job", "said"),
+    [
+        ({"state": "pending", "reason": "Resources"}, "job 7 waits: Resources"),
+        ({"state": "starting"}, "job 7 starts"),
+        ({"state": "ending"}, "job 7 ends"),
+        ({"state": "ended", "why": "DUE TO TIME LIMIT"}, "none runs; job 7 has ended (DUE TO TIME LIMIT)"),
+        ({"state": "ended", "why": ""}, "none runs; job 7 has ended"),
+        ({"state": "unknown", "why": "no answer"}, "job 7: Slurm does not answer"),
+    ],
+)
+def test_status_of_a_job_without_a_server(job: dict[str, Any], said: str) -> None:
+    facts = {"server": {}, "left_kernels": [], "elsewhere": "", "job": {"number": 7, **job}}
+    table = status_table([{"cluster": "hydra", "node": "h", **status_of(facts)}])
+    assert table.splitlines()[1].split("  ")[-1] == said
 
 
 @pytest.mark.parametrize(

@@ -153,3 +153,23 @@ def test_remove_takes_the_job_away(laptop: Laptop, in_a_job: str, slurm: Slurm) 
     assert nothing_left(laptop, node) == ""
     assert config.exists()
     assert laptop.ssh("ls -A .jupyter-cluster 2>/dev/null || true") == ""
+
+
+def test_ssh_to_the_node_leads_there_too(laptop: Laptop, no_job: None, slurm: Slurm) -> None:
+    laptop.ssh(
+        "mkdir -pm 700 .ssh; test -e .ssh/within || ssh-keygen -qt ed25519 -N '' -f .ssh/within;"
+        "grep -qf .ssh/within.pub .ssh/authorized_keys || cat .ssh/within.pub >>.ssh/authorized_keys;"
+        "printf 'Host co*\\n IdentityFile ~/.ssh/within\\n StrictHostKeyChecking accept-new\\n' >.ssh/config"
+    )
+    done = laptop.playbook("site.yml", cluster_way_in="ssh")
+    assert done.returncode == 0, done.stdout
+    (number,) = slurm.there()
+    assert laptop.ssh("pgrep -u $USER srun || true") == ""
+    page = laptop.browser()
+    assert page.login(laptop.password)
+    kernel = page.api("kernels", {"name": "python3"})["id"]
+    assert page.run(kernel, "import os; print(os.uname().nodename)").strip() == slurm.node(number)
+    ended = laptop.playbook("playbooks/stop.yml", my_end_kernels=True)
+    assert ended.returncode == 0, ended.stdout
+    assert slurm.there() == []
+    assert nothing_left(laptop, NODES[0]) == ""

@@ -27,7 +27,7 @@ LOG, LARGEST = os.path.join(OWN, "log"), 20000
 #: there, and how long a new beginning may be put off, in seconds.
 LOOK, ASK, FIRST, LONGEST = 0.5, 300.0, 5.0, 60.0
 #: What srun says of a job that is not there any more.
-GONE = re.compile(rb"[Ii]nvalid job id|has expired|already completed|Job/step already completing")
+GONE = re.compile(r"[Ii]nvalid job id|has expired|already completed|Job/step already completing")
 
 
 def say(text: str) -> None:
@@ -66,14 +66,14 @@ def is_over(number: int) -> bool:
     return done.returncode == 0 and str(number) not in done.stdout.decode().split()
 
 
-def ssh(number: int, far: str, near: str) -> list[str]:
-    """Return the command that leads from a socket here to the one in a job. Its files are where it runs."""
+def by_srun(number: int) -> tuple[list[str], dict[str, str]]:
+    """Return what leads into a job over one step of it: ssh's words, and its options. Its files are where it runs."""
     sshd = ["/usr/sbin/sshd", "-i", "-f", os.path.join(OWN, "sshd_config")]
     srun = [
         "srun", f"--jobid={number}", "--overlap", "--nodes=1", "--ntasks=1", "--quiet", "--unbuffered", "--chdir=/",
         "--export=ALL", *sshd,
     ]  # fmt: skip
-    options = {
+    return ["-F", "none"], {
         "ProxyCommand": " ".join(map(shlex.quote, srun)).replace("%", "%%"),
         "HostKeyAlias": "job",
         "UserKnownHostsFile": "known_hosts",
@@ -82,24 +82,34 @@ def ssh(number: int, far: str, near: str) -> list[str]:
         "IdentityFile": "key",
         "IdentitiesOnly": "yes",
         "IdentityAgent": "none",
-        "BatchMode": "yes",
-        "ControlMaster": "yes",
-        "ControlPath": "control",
-        "ExitOnForwardFailure": "yes",
-        "StreamLocalBindMask": "0177",
-        "StreamLocalBindUnlink": "yes",
-        "ServerAliveInterval": "30",
-        "ServerAliveCountMax": "4",
-        "ConnectTimeout": "60",
     }
-    words = ["ssh", "-F", "none", "-N", "-T"]
-    for name, value in options.items():
-        words += ["-o", f"{name}={value}"]
-    return [*words, "-L", f"{os.path.relpath(near, OWN)}:{far}", "job"]
 
 
-def lead(number: int, server: dict[str, Any], near: str) -> bytes:
-    """Lead there as long as it goes; return what was said at the end."""
+def ssh(number: int, server: dict[str, Any], near: str) -> list[str]:
+    """Return the command that leads from a socket here to the one in a job."""
+    # To the node by name, it is as the user's own ssh goes there.
+    by_name = read("job").get("way_in") == "ssh"
+    words, options = ([], {"RemoteCommand": "none"}) if by_name else by_srun(number)
+    options.update(
+        {
+            "BatchMode": "yes",
+            "ControlMaster": "yes",
+            "ControlPath": "control",
+            "ExitOnForwardFailure": "yes",
+            "StreamLocalBindMask": "0177",
+            "StreamLocalBindUnlink": "yes",
+            "ServerAliveInterval": "30",
+            "ServerAliveCountMax": "4",
+            "ConnectTimeout": "60",
+        }
+    )
+    said = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+    to = str(server["host"]) if by_name else "job"
+    return ["ssh", *words, "-N", "-T", *said, "-L", f"{os.path.relpath(near, OWN)}:{server['socket']}", to]
+
+
+def lead(number: int, server: dict[str, Any], near: str) -> str:
+    """Lead there as long as it goes, and the server is there; return what was said."""
     # One whose relay was killed goes on.
     subprocess.run(
         ["ssh", "-F", "none", "-S", "control", "-o", "ProxyCommand=false", "-O", "exit", "job"],
@@ -111,15 +121,24 @@ def lead(number: int, server: dict[str, Any], near: str) -> bytes:
     say(f"leads into job {number} on {server['host']}")
     # Whatever shell the user has: it reads the command that ssh is given.
     around = {**os.environ, "SHELL": "/bin/sh"}
-    with subprocess.Popen(ssh(number, server["socket"], near), cwd=OWN, env=around, stderr=subprocess.PIPE) as there:
-        said = b""
+    with open(os.path.join(OWN, "said"), "w+", errors="replace") as said:
+        there = subprocess.Popen(ssh(number, server, near), cwd=OWN, env=around, stderr=said)
         try:
-            for line in there.stderr or ():
-                said = (said + line)[-10000:]
-                say(line.decode(errors="replace").rstrip())
+            due = time.monotonic() + ASK
+            while there.poll() is None and read("server") == server:
+                if time.monotonic() > due:
+                    due = time.monotonic() + ASK
+                    if is_over(number):
+                        break
+                time.sleep(LOOK)
         finally:
             there.terminate()
-    return said
+            there.wait()
+        said.seek(0)
+        lines = said.read(10000).splitlines()
+    for line in lines:
+        say(line)
+    return "\n".join(lines)
 
 
 def relay(near: str) -> None:
@@ -162,8 +181,9 @@ def main() -> None:
         except OSError:
             say("another relay runs")
             return
-        # As the keepers have it, screen and tmux.
+        # As the keepers have them: screen, tmux, and the user's service manager.
         sessions = [os.environ.get("STY", ""), ",".join(os.environ.get("TMUX", "").split(",")[1:])]
+        sessions.append(os.environ.get("JUPYTER_CLUSTER_UNIT", ""))
         with open(os.path.join(HERE, "run", "session"), "w") as record:
             record.writelines(f"{name}\n" for name in sessions if name)
         relay(sys.argv[1])

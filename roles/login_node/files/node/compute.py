@@ -43,7 +43,7 @@ class Submission:
 
     def known(self) -> dict[str, Any]:
         """Return what a record says of any job of this folder."""
-        return {"cluster": self.data["cluster"], "address": self.data["address"]}
+        return {name: self.data[name] for name in ("cluster", "address", "way_in")}
 
     def submit(self) -> None:
         """Submit the job, if there is none."""

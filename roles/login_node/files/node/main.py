@@ -11,7 +11,7 @@
 
 And of a job of Slurm's, told `cluster`, `asked` (words for sbatch), `keeper`, `patience` and `seconds`:
 
-    submit   besides `wait`, and the `address` of the relay's socket
+    submit   besides `wait`, the `address` of the relay's socket, and its `way_in`: srun or ssh
                                 `number`, `host` and `end` of the job, `waits`: what it waits for, a sentence or
                                 nothing, and `warnings`
     lead     has a relay lead into the job that is there

@@ -83,7 +83,7 @@ def begin(folder: Folder, by: Keeper, address: str) -> bool:
     if relays(folder):
         return False
     make_keys(folder)
-    by.within = keeps(folder)
+    by.within = keeps(folder, by.needs_lingering)
     libraries = [f"LD_LIBRARY_PATH={programs.LIBRARY_PATH[0]}"] if programs.LIBRARY_PATH else []
     by.start(["env", *libraries, sys.executable, "-E", "-s", folder.file(PROGRAM), address])
     return True
@@ -133,4 +133,7 @@ def said(folder: Folder) -> str:
     """Return the last that the relay has noted, of srun first, in a sentence with the remedy."""
     lines = [line.split(" ", 1)[-1] for line in folder.lines(f"{OWN}/log", 10**5)]
     what = ([line for line in lines if line.startswith("srun: ")] or lines or ["nothing"])[-1]
-    return f"The relay says: {what} Whether `srun` may lead from this node into a job, the cluster's support knows."
+    return (
+        f"The relay says: {what}. Whether `srun` leads from this node into a job, or an ssh to its node "
+        "(cluster_way_in), the cluster's support knows."
+    )
