@@ -27,7 +27,7 @@ USER_S, TESTS = locked("requirements.txt"), locked("requirements-test.txt")
 
 
 def imported() -> set[str]:
-    """Return the modules that plugins and command import, by the first part of their names, without Python's and our own."""
+    """Return the modules that plugins and command import, by their names' first part, without Python's and ours."""
     names: set[str] = set()
     for path in PROGRAMS:
         for node in ast.walk(ast.parse(path.read_text())):
@@ -35,7 +35,11 @@ def imported() -> set[str]:
                 names |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 names.add(node.module or "")
-    return {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"jupyter_cluster", *(path.stem for path in PLUGINS)}
+    return (
+        {name.split(".")[0] for name in names}
+        - sys.stdlib_module_names
+        - {"jupyter_cluster", *(path.stem for path in PLUGINS)}
+    )
 
 
 def packages(module: str) -> set[str]:
