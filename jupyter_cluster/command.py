@@ -11,6 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from jupyter_cluster import __version__, playbook
+from jupyter_cluster.begin import begin, samples
 from jupyter_cluster.inventory import Inventory, closest, read
 from jupyter_cluster.places import VARIABLE, inventories, own_inventory, project
 from jupyter_cluster.verbs import COMMON, VERBS, Option, Verb
@@ -112,17 +113,41 @@ def command_of(verb: Verb) -> click.Command:
     parameters: list[click.Parameter] = [
         click.Argument(["cluster"], required=False, shell_complete=complete_cluster),
         *map(_parameter, (*verb.options, *COMMON)),
-        click.Option(
-            ["-i", "--inventory"],
-            metavar="PATH",
-            multiple=True,
-            help=f"Where the clusters' files are; else {VARIABLE} in the environment, or your own.",
-        ),
+        _where(),
         click.Option(
             ["-e", "extra"], metavar="NAME=VALUE", multiple=True, help="Any other choice, for this run alone."
         ),
     ]
     return click.Command(verb.name, context_settings=SETTINGS, callback=run, params=parameters, help=verb.help)
+
+
+def init() -> click.Command:
+    """Make the command that writes a cluster down."""
+
+    def run(cluster: str | None, inventory: tuple[str, ...]) -> None:
+        sources = inventories(inventory)
+        found = inventory_of(sources)
+        if found.mistakes:
+            raise click.ClickException("\n".join(found.mistakes))
+        begin(cluster, sources[0], found)
+
+    names = [click.Argument(["cluster"], required=False, shell_complete=_complete_sample)]
+    return click.Command(
+        "init", context_settings=SETTINGS, callback=run, params=[*names, _where()], help="Write your cluster down."
+    )
+
+
+def _complete_sample(_: click.Context, __: click.Parameter, typed: str) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in samples() if name.startswith(typed)]
+
+
+def _where() -> click.Option:
+    return click.Option(
+        ["-i", "--inventory"],
+        metavar="PATH",
+        multiple=True,
+        help=f"Where the clusters' files are; else {VARIABLE} in the environment, or your own.",
+    )
 
 
 def _parameter(option: Option) -> click.Option:
@@ -163,6 +188,7 @@ def program() -> click.Group:
         subcommand_metavar="VERB [CLUSTER] [OPTIONS] [-- ANSIBLE'S OPTIONS]",
         options_metavar="",
     )
+    group.add_command(init())
     for verb in VERBS:
         group.add_command(command_of(verb))
     return group

@@ -275,7 +275,7 @@ LINES = [
     found.partition("  #")[0].split("jupyter-cluster ", 1)[1].strip()
     for path in (PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md")))
     for found in re.findall(
-        r"^\S*jupyter-cluster [a-z-].*$|(?<=`)jupyter-cluster [a-z-][^`]*(?=`)", path.read_text(), re.M
+        r"^[^\s`]*jupyter-cluster [a-z-].*$|(?<=`)jupyter-cluster [a-z-][^`]*(?=`)", path.read_text(), re.M
     )
 ]
 
