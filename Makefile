@@ -22,7 +22,7 @@ testbed = -e testbed_name=$(1) -e testbed_directory='$(CURDIR)/.$(1)'
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
-install: .venv/installed ## Install what the playbooks need into .venv
+install: .venv/installed ## Install the command, and what the playbooks need, into .venv
 
 .venv/installed: requirements.txt
 .venv/installed: TAKES := some seconds
@@ -41,8 +41,12 @@ install: .venv/installed ## Install what the playbooks need into .venv
 	  2>$(@D)/pip.log || { cat $(@D)/pip.log >&2; exit 1; }
 	@# On all cores, and without what nobody runs: pip itself would take a minute for the hundred collections.
 	@$(@D)/bin/python -m compileall -qq -j 0 -x 'site-packages/ansible_(test|collections)/' $(@D)/lib || true
+	@# The command, with the playbooks of this folder, and without a program to build it.
+	@echo '$(CURDIR)' >"$$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/jupyter_cluster.pth"
+	@printf '#!/bin/sh\nexec "%s/bin/python" -P -m jupyter_cluster "$$@"\n' '$(CURDIR)/$(@D)' >$(@D)/bin/jupyter-cluster
+	@chmod +x $(@D)/bin/jupyter-cluster
 	@touch $@
-	@echo 'Done. To use it: . $(@D)/bin/activate'
+	@echo 'Done. To use it from any directory: $(CURDIR)/$(@D)/bin/jupyter-cluster; here also: . $(@D)/bin/activate'
 
 demo: .venv-test/installed ## Show it all on a cluster of containers, on this machine alone (PLACE=compute: with Slurm)
 	@molecule/cluster/prepare

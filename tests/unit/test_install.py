@@ -11,6 +11,7 @@ import yaml
 from variables import PROJECT
 
 PLUGINS = [path for kind in ("action", "callback", "filter") for path in PROJECT.glob(f"{kind}_plugins/*.py")]
+PROGRAMS = [*PLUGINS, *PROJECT.glob("jupyter_cluster/*.py")]
 
 
 def locked(name: str) -> dict[str, set[str]]:
@@ -26,15 +27,19 @@ USER_S, TESTS = locked("requirements.txt"), locked("requirements-test.txt")
 
 
 def imported() -> set[str]:
-    """Return the modules that the plugins import, by the first part of their names, without Python's and our own."""
+    """Return the modules that plugins and command import, by their names' first part, without Python's and ours."""
     names: set[str] = set()
-    for path in PLUGINS:
+    for path in PROGRAMS:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 names |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 names.add(node.module or "")
-    return {name.split(".")[0] for name in names} - sys.stdlib_module_names - {path.stem for path in PLUGINS}
+    return (
+        {name.split(".")[0] for name in names}
+        - sys.stdlib_module_names
+        - {"jupyter_cluster", *(path.stem for path in PLUGINS)}
+    )
 
 
 def packages(module: str) -> set[str]:
@@ -53,9 +58,9 @@ def test_it_is_what_is_tested() -> None:
         assert versions == TESTS[name]
 
 
-def test_it_has_all_that_the_plugins_import() -> None:
+def test_it_has_all_that_plugins_and_command_import() -> None:
     modules = imported()
-    assert {"ansible", "cryptography", "passlib"} <= modules
+    assert {"ansible", "click", "cryptography", "passlib"} <= modules
     for module in modules:
         assert packages(module) & set(USER_S), module
 

@@ -20,7 +20,6 @@ from login_node import not_of_digest, probe_facts
 from missing_libraries import missing_libraries
 from misspelled import misspelled
 from patience import seconds
-from shell_aliases import shell_aliases
 from ssh import port_holder, ssh_failure, ssh_hops, ssh_jumps, ssh_local_port, ssh_tunnel, ssh_way_in
 from ssh_look import UNSAID, _own, options_in
 from status import _COLUMNS, status_of, status_table
@@ -733,99 +732,6 @@ def test_what_the_node_has_otherwise_is_chosen(digests: dict[str, str], chosen: 
     there = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in digests.items()}
     assert not_of_digest(files, there) == {name: files[name] for name in chosen}
     assert list(not_of_digest(files, there)) == chosen
-
-
-SHELLS = ("bash", "zsh", "fish")
-
-
-def short_forms(folder: Path, *wanted: str, **changed: Any) -> dict[str, list[Any]]:
-    given = {
-        "starts": {shell: f"/home/jane/.{shell}rc" for shell in SHELLS}, "folder": str(folder), "cluster": "hydra",
-        "alias": "jupyter-hydra", "project": "/home/jane/jupyter", "program": "/opt/bin/ansible-playbook",
-        "options": ["-i", "inventory/hydra.yml", "-l", "hydra"], **changed,
-    }  # fmt: skip
-    return shell_aliases(wanted, **given)
-
-
-def test_short_forms_are_written_where_they_are_wanted_and_taken_away_where_they_are(tmp_path: Path) -> None:
-    assert short_forms(tmp_path) == {"blocks": [], "first_lines": [], "absent_if_empty": []}
-    (tmp_path / "aliases.zsh").touch()
-    plan = short_forms(tmp_path, "bash")
-    assert [(block["path"], block["name"], bool(block["text"])) for block in plan["blocks"]] == [
-        (f"{tmp_path}/aliases.bash", "hydra", True),
-        (f"{tmp_path}/aliases.zsh", "hydra", False),
-    ]
-    assert plan["first_lines"] == [
-        {
-            "path": f"/home/jane/.{shell}rc",
-            "line": f"[ ! -r {tmp_path}/aliases.{shell} ] || . {tmp_path}/aliases.{shell}",
-            "source": f"{tmp_path}/aliases.{shell}",
-        }
-        for shell in ("bash", "zsh")
-    ]
-    # What is empty then; ours before the start file, which reads it.
-    assert plan["absent_if_empty"] == [
-        f"{tmp_path}/aliases.bash", "/home/jane/.bashrc", f"{tmp_path}/aliases.zsh", "/home/jane/.zshrc",
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("typed", "words"),
-    [
-        ("jupyter-hydra", ["playbooks/connect.yml"]),
-        ("jupyter-hydra status", ["playbooks/status.yml"]),
-        ("jupyter-hydra logs -e logs_lines=3 -e 'a b'", ["playbooks/logs.yml", "-e", "logs_lines=3", "-e", "a b"]),
-    ],
-)
-@pytest.mark.parametrize("shell", ["bash", "dash"])
-@pytest.mark.parametrize("folder", ["plain", "it's 50% $HOME & `x`; {y}"])
-def test_a_short_form_runs_the_playbook_of_its_verb_where_the_project_is(
-    tmp_path: Path, shell: str, folder: str, typed: str, words: list[str]
-) -> None:
-    project = tmp_path / folder
-    project.mkdir()
-    program = project / "ansible-playbook"
-    program.write_text("#!/bin/sh\npwd\nprintf '%s\\n' \"$@\"\n")
-    program.chmod(0o755)
-    plan = short_forms(project, "bash", project=str(project), program=str(program), options=["-i", folder, 7])
-    # The shell dash takes no dash in a function's name.
-    script = f"{plan['first_lines'][0]['line']}\n{typed}\npwd\n".replace("jupyter-hydra", "jupyter")
-    text = plan["blocks"][0]["text"].replace("jupyter-hydra", "jupyter")
-    (project / "aliases.bash").write_text(text)
-    done = subprocess.run(
-        [shell, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=seconds(10), check=True
-    )
-    assert done.stdout.splitlines() == [str(project), *words[:1], "-i", folder, "7", *words[1:], str(tmp_path)]
-    assert done.stderr == ""
-
-
-def test_a_dash_in_a_short_form_is_a_name_to_bash(tmp_path: Path) -> None:
-    text = short_forms(tmp_path, "bash", project="/", program="echo")["blocks"][0]["text"]
-    done = subprocess.run(
-        ["bash", "-c", f"{text}\njupyter-hydra"], capture_output=True, text=True, timeout=seconds(10), check=True
-    )
-    assert done.stdout == "playbooks/connect.yml -i inventory/hydra.yml -l hydra\n"
-
-
-def test_a_start_file_that_has_the_line_still_works_when_ours_has_gone(tmp_path: Path) -> None:
-    line = short_forms(tmp_path / "it's gone", "bash")["first_lines"][0]["line"]
-    done = subprocess.run(
-        ["bash", "-ec", f"{line}\necho on"], capture_output=True, text=True, timeout=seconds(10), check=True
-    )
-    assert (done.stdout, done.stderr) == ("on\n", "")
-
-
-def test_a_short_form_of_fish_has_the_same_words(tmp_path: Path) -> None:
-    plan = short_forms(tmp_path, "fish", project="/it's here")
-    assert plan["first_lines"][0]["line"] == f"test -r {tmp_path}/aliases.fish; and source {tmp_path}/aliases.fish"
-    text = plan["blocks"][0]["text"]
-    assert "function jupyter-hydra\n" in text
-    (last,) = [line for line in text.splitlines() if line.startswith("    sh -c")]
-    # What fish puts in for its variables, a POSIX shell would, too.
-    assert shlex.split(last) == [
-        "sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", "/it's here", "/opt/bin/ansible-playbook",
-        "playbooks/$verb.yml", "-i", "inventory/hydra.yml", "-l", "hydra", "$argv",
-    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

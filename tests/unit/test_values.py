@@ -282,7 +282,7 @@ def test_where_nothing_more_is_set_nothing_is_refused() -> None:
         ({"my_gateway": "other", "cluster_other_gateways": ["other"]}, []),
         ({"cluster_host_keys": {"other": [KEY]}}, [f'cluster_host_keys has "other": ["{KEY}"]. Write a gateway or ']),
         ({"cluster_host_keys": {NODE: [KEY], "gate.example.org": [KEY]}}, []),
-        ({"my_aliases": ["fish"]}, ["my_aliases has fish, and there is no folder /none/fish: start fish once, or "]),
+        ({"my_aliases": ["fish"]}, ["Unknown: my_aliases (it is the command jupyter-cluster VERB CLUSTER now). "]),
         ({"my_folder": f"/{'x' * 60}"}, [f"The folder /{'x' * 60} has too long a name for the sockets"]),
         ({"my_folder": f"/{'é' * 30}"}, [f"The folder /{'é' * 30} has too long a name for the sockets"]),
         ({"my_folder": "/short"}, []),
@@ -503,15 +503,12 @@ def rendered(path: Path, variables: dict[str, Any]) -> str:
 
 
 TEMPLATES = sorted(PROJECT.glob("roles/*/templates/*.j2"))
-SHELLS = ("bash", "fish")
-# What of ours has values in it, by the file's name: the templates, and what filters make for ssh and the shells.
+# What of ours has values in it, by the file's name: the templates, and what filters make for ssh and the node's shell.
 TEXTS = {
     **{path.name: path.read_text() for path in TEMPLATES},
     "ssh_config": "{{ __ssh_config_blocks }}{{ __ssh_tunnel_plan.block }}",
     "include": "{{ ssh_config_include }}",
     "probe": "{{ __login_node_known }}\n{{ login_node_environment }}",
-    **dict.fromkeys([f"aliases.{shell}" for shell in SHELLS], "{{ __ssh_config_short_forms.blocks[0].text }}"),
-    **dict.fromkeys([f"start.{shell}" for shell in SHELLS], "{{ __ssh_config_short_forms.first_lines[0].line }}"),
 }
 
 
@@ -519,7 +516,7 @@ def read(file: str, variables: dict[str, Any], folder: Path) -> Any:
     """What a program reads from the file."""
     kind = file.removesuffix(".j2").rpartition(".")[2]
     if file not in {path.name for path in TEMPLATES}:
-        small = {"ssh_config_aliases": [kind], "login_node_program": {"loader": "", "program": ""}}
+        small = {"login_node_program": {"loader": "", "program": ""}}
         text = str(evaluate(TEXTS[file], {**variables, **small}))
     else:
         (path,) = [path for path in TEMPLATES if path.name == file]
@@ -532,8 +529,6 @@ def read(file: str, variables: dict[str, Any], folder: Path) -> Any:
         return read_probe(text)
     if kind == "py":
         return read_python(text)
-    if kind == "fish":
-        return shlex.split(text, comments=True)
     assert kind in ("sh", "bash") or text.startswith("#!/bin/"), f"this test does not know how {file} is read"
     return read_shell(text)
 
@@ -720,3 +715,35 @@ def folded(found: Any) -> Any:
 @functools.cache
 def read_stand_in(name: str, value: str, folder: Path) -> dict[str, Any]:
     return read_all(name, json.loads(value), folder)
+
+
+@pytest.mark.parametrize("folder", ["plain", "it's here"])
+def test_short_forms_that_versions_before_have_written_are_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: str
+) -> None:
+    """The lines are those that they wrote at the top of what a shell reads at its start."""
+    ours = tmp_path / folder
+    ours.mkdir()
+    monkeypatch.setenv("HOME", "/home/jane")
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/config")
+    monkeypatch.delenv("ZDOTDIR", raising=False)
+    scope = run_with(my_folder=str(ours))
+    assert evaluate("{{ ssh_config_old_aliases + __ssh_config_old_lines }}", scope) == []
+    files = {shell: ours / f"aliases.{shell}" for shell in ("bash", "zsh", "fish")}
+    for file in files.values():
+        file.touch()
+    quoted = {shell: shlex.quote(str(file)) for shell, file in files.items()}
+    expected = {
+        "/home/jane/.bashrc": "[ ! -r {bash} ] || . {bash}",
+        "/home/jane/.zshrc": "[ ! -r {zsh} ] || . {zsh}",
+        "/config/fish/config.fish": "test -r {fish}; and source {fish}",
+    }
+    found = evaluate("{{ __ssh_config_old_lines }}", scope)
+    assert {one["path"]: one["line"] for one in found} == {
+        path: line.format(**quoted) for path, line in expected.items()
+    }
+    assert (
+        [one["source"] for one in found]
+        == evaluate("{{ ssh_config_old_aliases }}", scope)
+        == list(map(str, files.values()))
+    )

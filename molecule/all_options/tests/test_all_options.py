@@ -30,10 +30,8 @@ def ssh_config(laptop: Laptop, host: str) -> dict[str, str]:
 
 def test_no_option_is_forgotten() -> None:
     given = yaml.safe_load((PROJECT / "molecule" / "all_options" / "vars" / "me.yml").read_text())
-    # What a role is told by the play, and what `daily` is about: the shells' short forms, since the shells of this
-    # machine are not the test's.
+    # What a role is told by the play.
     elsewhere = {
-        "ssh_config_aliases",
         "ssh_tunnel_endpoint",
         "screen_session_endpoint",
         "screen_session_outdated",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import pexpect
 import pytest
@@ -87,10 +86,12 @@ def test_a_run_replaces_an_authority_that_is_not_ours(machines: Machines) -> Non
     assert desktop.read(f".jupyter-cluster/ca/{desktop.node}.crt") == laptop.read(".jupyter-cluster/ca/ca.crt")
 
 
-def given(person: Person) -> str:
-    """Return what a person gives a playbook that is typed."""
+def given(person: Person, project: str = "") -> str:
+    """Return what a person gives a playbook that is typed, in the project's folder or elsewhere."""
     chosen = {"my_user": person.account, "my_port": person.port, **SLOWLY}
-    return "-e @molecule/laptop/vars/me.yml" + "".join(f" -e {name}={value}" for name, value in chosen.items())
+    return f"-e @{project}molecule/laptop/vars/me.yml" + "".join(
+        f" -e {name}={value}" for name, value in chosen.items()
+    )
 
 
 def test_logs_are_followed_until_control_c(machines: Machines) -> None:
@@ -111,37 +112,50 @@ def test_logs_are_followed_until_control_c(machines: Machines) -> None:
     assert person.run(f"ssh {person.node} 'pgrep -x tail || true'") == ""
 
 
-def test_short_forms_for_the_shells(machines: Machines) -> None:
+def test_the_command_from_another_directory(machines: Machines) -> None:
+    person, _ = machines
+    command = "PYTHONPATH=/srv/jupyter-on-a-cluster /opt/ansible/bin/python -P -m jupyter_cluster"
+    said = person.run(f"cd /tmp && {command} status hydra -- {given(person, '/srv/jupyter-on-a-cluster/')} </dev/null")
+    assert f"{person.node}  since " in said
+
+
+def write_short_forms(person: Person) -> None:
+    """Write what versions before have written for shells."""
+    folder = f"{person.home}/.jupyter-cluster"
+    lines = {
+        "bash": (".bashrc", f"[ ! -r {folder}/aliases.bash ] || . {folder}/aliases.bash"),
+        "zsh": (".zshrc", f"[ ! -r {folder}/aliases.zsh ] || . {folder}/aliases.zsh"),
+        "fish": (".config/fish/config.fish", f"test -r {folder}/aliases.fish; and source {folder}/aliases.fish"),
+    }
+    for shell, (start, line) in lines.items():
+        person.write(f".jupyter-cluster/aliases.{shell}", b"# BEGIN hydra.\njupyter-hydra() { :; }\n# END hydra.\n")
+        person.run(f"sed -i '1i {line}' {start}")
+
+
+def test_short_forms_of_before_are_taken_away(machines: Machines) -> None:
     person, _ = machines
     person.write(".config/fish/config.fish", b"# mine, without a newline")
     person.write(".zshrc", b"# from before UTF-8: caf\xe9\nset -o nobeep")
     before = person.files()
-    asked: dict[str, Any] = {"my_user": person.account, "my_aliases": ["bash", "zsh", "fish"]}
-    assert "changed=0" not in person.site(**asked)
-    assert "changed=0" in person.site(**asked)
-    options = given(person)
-    for shell in ("bash -ic", "zsh -ic", "fish -c"):
-        said = person.run(f"cd /tmp && {shell} 'jupyter-hydra status {options}; pwd' </dev/null")
-        assert f"{person.node}  since " in said
-        assert said.endswith("/tmp\n")
-    # Without a verb, and so without the options, in which there would be no short form any more.
-    assert "Reach the running server from this machine" in person.run("bash -ic jupyter-hydra </dev/null", check=False)
-    person.site(my_user=person.account)
+    write_short_forms(person)
+    assert "changed=0" not in person.site(my_user=person.account)
     assert person.files() == before
+    assert "changed=0" in person.site(my_user=person.account)
     # With the rest, when all is removed.
-    person.site(**{**asked, "my_aliases": ["bash"]})
-    person.run("rm -r .config .zshrc")
+    write_short_forms(person)
 
 
 def test_remove_leaves_nothing_on_either(machines: Machines) -> None:
     laptop, desktop = machines
-    removed = laptop.site("playbooks/remove.yml", my_user=laptop.account, my_aliases=["bash"], tls_cert_ca_keep=False)
+    removed = laptop.site("playbooks/remove.yml", my_user=laptop.account, tls_cert_ca_keep=False)
+    laptop.run("test ! -e .bashrc || ! grep aliases .bashrc .zshrc .config/fish/config.fish")
+    laptop.run("rm -r .config .zshrc")
     shown = words(removed)
     for gone in (
         f"/home/{laptop.account}/.jupyter-cluster/hydra08i (",
         "the server, process ",
         "the Include line in ",
-        "the short form jupyter-hydra of bash",
+        "the short forms of the verbs in ",
     ):
         assert gone in shown.partition("changed: ")[0], gone
     # What was adopted from another cluster is not this one's.

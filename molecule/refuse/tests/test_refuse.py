@@ -42,10 +42,10 @@ def test_status_says_all_that_is_wrong_with_a_cluster_in_its_line(laptop: Laptop
     assert line.index('my_user is "Jane Doe"') < line.index("The local port is 80")
 
 
-def test_shells(refusal: Refusal) -> None:
-    assert refusal(my_aliases=["bash", "tcsh"]) == 'my_aliases has "tcsh": it is a list of bash, zsh and fish.'
-    assert refusal(my_aliases=["fish"], environment={"XDG_CONFIG_HOME": "/nowhere"}) == (
-        "my_aliases has fish, and there is no folder /nowhere/fish: start fish once, or leave it out."
+def test_short_forms_of_before(refusal: Refusal) -> None:
+    assert refusal(my_aliases=["bash"]) == (
+        "Unknown: my_aliases (it is the command jupyter-cluster VERB CLUSTER now). Correct it where it is set: "
+        "inventory, group_vars or -e."
     )
 
 
