@@ -681,7 +681,7 @@ def test_status_of_a_server_in_a_job() -> None:
 def test_status_of_a_job_without_a_server(job: dict[str, Any], said: str) -> None:
     facts = {"server": {}, "left_kernels": [], "elsewhere": "", "job": {"number": 7, **job}}
     table = status_table([{"cluster": "hydra", "node": "h", **status_of(facts)}])
-    assert table.splitlines()[1].split("  ")[-1] == said
+    assert table.splitlines()[1] == f"hydra    h     {said}"
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,16 @@ def test_a_wish_that_is_wrong_is_named(wishes: Any, said: str) -> None:
     assert said in problem
 
 
+@pytest.mark.parametrize("name", ["time", "cpus", "memory", "gres", "partition", "account", "qos", "constraint",
+                                  "reservation"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "a b", "'", '"', ";id", "$(id)", "`id`", "-x", "--wrap=id", "a\n", "\0", "{{ 7 }}", "~/x", "é", "\\"],
+)
+def test_a_wish_is_one_word_of_plain_letters(name: str, text: str) -> None:
+    assert slurm_refusals({name: text}, "my_job"), text
+
+
 def job_of(state: str, number: int = 7, start: int = 0, reason: str = "None") -> Job:
     return Job(number, state, start, 0, "co001", "batch", reason, "jupyter-hydra", "/home/x/launch")
 

@@ -27,7 +27,10 @@ from patience import seconds
 from refusals import refusals
 from variables import PROJECT
 
-ROLES = ("ssh_config", "ssh_connection", "ssh_tunnel", "login_node", "jupyter_config", "tls_cert", "screen_session")
+ROLES = (
+    "ssh_config", "ssh_connection", "ssh_tunnel", "login_node", "jupyter_config", "tls_cert", "screen_session",
+    "slurm_job",
+)  # fmt: skip
 NODE = "hydra08i.example.org"
 # What a task on the node knows by then.
 FACTS = {
@@ -37,6 +40,7 @@ FACTS = {
     "packages": {"jupyter_server": "2.17.0", "jupyterlab": "4.5.0"}, "sessions": [], "session_ours": "", "private": 3,
     "place": "/tmp/jupyter-cluster-2001", "root": "/home/jane", "root_exists": True, "unwritable": "",
     "digests": {}, "password_set": True, "certificate": "", "ca": "", "key_digest": "", "server": {},
+    "job": {},
 }  # fmt: skip
 ENDPOINT = {"host": "{{ inventory_hostname }}", "kind": "socket", "address": "/home/jane/run/jupyter.sock"}
 # What ssh says of a host of which the person's own ssh_config says nothing.
@@ -142,6 +146,7 @@ def world() -> dict[str, Any]:
         "ssh_tunnel_ca": "/home/jane/ca.crt", "login_node_facts": FACTS, "ssh_config_written": "",
         "nothing_said": NOTHING_SAID, "said_with_ours": SAID_WITH_OURS, "ssh_connection_seen": templates(SEEN),
         "ssh_tunnel_endpoint": templates(ENDPOINT), "screen_session_endpoint": templates(ENDPOINT),
+        "slurm_job_endpoint": templates(ENDPOINT),
     }  # fmt: skip
 
 
@@ -204,6 +209,10 @@ def bounds() -> dict[str, dict[str, Any]]:
     return {str(name): dict(said[own] if isinstance(own, str) else own) for name, own in said.items()}
 
 
+#: What the filter `slurm_refusals` judges, key by key.
+WISHES = {"cluster_job", "my_job", "slurm_job_wishes"}
+
+
 def test_every_option_is_bounded() -> None:
     """And every bound is of something that is read."""
     secret = {name for name, option in options().items() if option.get("no_log")}
@@ -213,6 +222,8 @@ def test_every_option_is_bounded() -> None:
         kind, choices = options().get(name, {"type": "str"})["type"], options().get(name, {}).get("choices")
         if "only" in bound:
             assert name in ansible, name
+        elif name in WISHES:
+            assert bound == {}, name
         elif name != "ansible_ssh_timeout" and kind in ("str", "list", "dict") and not choices:
             assert "form" in bound, name
             assert kind != "dict" or "keys" in bound or "options" in options()[name], name
