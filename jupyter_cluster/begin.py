@@ -179,7 +179,9 @@ def _look(cluster: Cluster, chosen: dict[str, Any], folder: Path, found: Invento
         log_in = LOG_IN.search(done.stderr + done.stdout)
         if done.returncode and log_in:
             click.echo(f"Logging in: {log_in[0]}")
-            subprocess.run(shlex.split(log_in[0].rstrip(".")), check=False)  # noqa: S603  It is this project's own line.
+            # A job of its own, as when it is typed: else a later Ctrl-C would end the way to the node, too.
+            job = ["sh", "-c", 'set -m; "$@"', "sh", *shlex.split(log_in[0].rstrip("."))]
+            subprocess.run(job, check=False)  # noqa: S603  It is this project's own line.
             done = _run(command)
     click.echo(done.stdout + ("" if JUPYTER.search(done.stdout) else done.stderr))
     return done.stdout
