@@ -17,7 +17,7 @@ from typing import Any
 import click
 import yaml
 
-from jupyter_cluster import playbook
+from jupyter_cluster import playbook, renamed
 from jupyter_cluster.inventory import Inventory
 from jupyter_cluster.places import own_inventory, project
 
@@ -80,6 +80,7 @@ def begin(name: str | None, folder: Path, found: Inventory) -> None:
     if folder.exists() and not folder.is_dir():
         raise click.ClickException(f"{folder} is a file: name the folder that the cluster's file shall be in, by -i.")
     at_terminal = is_terminal()
+    _move_renamed(found, at_terminal)
     if name is None:
         if not at_terminal:
             raise click.ClickException(
@@ -137,6 +138,15 @@ def begin(name: str | None, folder: Path, found: Inventory) -> None:
     except OSError as error:
         raise click.ClickException(f"{error.filename} cannot be written: {error.strerror}.") from None
     click.echo(_next(name, folder))
+
+
+def _move_renamed(found: Inventory, at_terminal: bool) -> None:
+    """Say which options have another name by now, and write it where that is agreed to."""
+    for one in renamed.find(found.files):
+        if not one.is_simple or not at_terminal:
+            click.echo(f"{one}. Correct it there.")
+        elif click.confirm(f"{one}. Write that name there?", default=True):
+            renamed.rename(one)
 
 
 def samples() -> dict[str, Path]:

@@ -181,6 +181,23 @@ def test_without_a_terminal_it_says_what_to_write(folder: Path, name: str) -> No
     assert not folder.exists()
 
 
+OLD = "# mine\r\nscreen_session_end_busy: true  # screen_session_end_busy\nmy_aliases: [bash]\nmy_user: jane\n"
+
+
+@pytest.mark.parametrize(("answer", "moved"), [("y", True), ("n", False)])
+def test_an_option_of_another_name_is_moved_after_asking(init: Init, folder: Path, answer: str, moved: bool) -> None:
+    me = folder / "group_vars" / "all" / "me.yml"
+    me.parent.mkdir(parents=True)
+    me.write_bytes(OLD.encode())
+    (folder / "mine.yml").write_text("mine:\n  hosts:\n    n1:\n  vars:\n    screen_session_state: restarted\n")
+    done = init("mine", answers=(answer,))
+    assert done.exit_code == 0, done.output
+    assert f"{folder}/mine.yml, line 5: screen_session_state is my_restart now. Correct it there.\n" in done.output
+    assert f"{me}, line 2: screen_session_end_busy is my_end_kernels now. Write that name there? [Y/n]" in done.output
+    assert f"{me}, line 3: my_aliases is the command jupyter-cluster VERB CLUSTER now. Correct it" in done.output
+    assert me.read_bytes().decode() == (OLD.replace("screen_session_end_busy", "my_end_kernels", 1) if moved else OLD)
+
+
 def test_at_a_real_terminal_control_c_writes_nothing(folder: Path) -> None:
     argv = ["-m", "jupyter_cluster", "init", "mine", "-i", str(folder)]
     child = pexpect.spawn(
