@@ -17,7 +17,7 @@ from typing import Any
 import click
 import yaml
 
-from jupyter_cluster import playbook
+from jupyter_cluster import playbook, renamed
 from jupyter_cluster.inventory import Inventory
 from jupyter_cluster.places import own_inventory, project
 
@@ -80,6 +80,7 @@ def begin(name: str | None, folder: Path, found: Inventory) -> None:
     if folder.exists() and not folder.is_dir():
         raise click.ClickException(f"{folder} is a file: name the folder that the cluster's file shall be in, by -i.")
     at_terminal = is_terminal()
+    _move_renamed(found, at_terminal)
     if name is None:
         if not at_terminal:
             raise click.ClickException(
@@ -139,6 +140,15 @@ def begin(name: str | None, folder: Path, found: Inventory) -> None:
     click.echo(_next(name, folder))
 
 
+def _move_renamed(found: Inventory, at_terminal: bool) -> None:
+    """Say which options have another name by now, and write it where that is agreed to."""
+    for one in renamed.find(found.files):
+        if not one.is_simple or not at_terminal:
+            click.echo(f"{one}. Correct it there.")
+        elif click.confirm(f"{one}. Write that name there?", default=True):
+            renamed.rename(one)
+
+
 def samples() -> dict[str, Path]:
     """Return the clusters that are shipped, by their names."""
     folder = project() / "examples" / "clusters"
@@ -179,7 +189,9 @@ def _look(cluster: Cluster, chosen: dict[str, Any], folder: Path, found: Invento
         log_in = LOG_IN.search(done.stderr + done.stdout)
         if done.returncode and log_in:
             click.echo(f"Logging in: {log_in[0]}")
-            subprocess.run(shlex.split(log_in[0].rstrip(".")), check=False)  # noqa: S603  It is this project's own line.
+            # A job of its own, as when it is typed: else a later Ctrl-C would end the way to the node, too.
+            job = ["sh", "-c", 'set -m; "$@"', "sh", *shlex.split(log_in[0].rstrip("."))]
+            subprocess.run(job, check=False)  # noqa: S603  It is this project's own line.
             done = _run(command)
     click.echo(done.stdout + ("" if JUPYTER.search(done.stdout) else done.stderr))
     return done.stdout

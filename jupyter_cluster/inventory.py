@@ -30,6 +30,8 @@ class Inventory:
     clusters: dict[str, Path] = field(default_factory=dict)
     #: All other names that can be chosen: groups of clusters, and nodes.
     others: set[str] = field(default_factory=set)
+    #: The files that could be read.
+    files: list[Path] = field(default_factory=list)
     #: What is wrong, a line each: file, line, what was expected.
     mistakes: list[str] = field(default_factory=list)
     #: For which group or node something is in Ansible Vault.
@@ -66,10 +68,11 @@ def read(sources: Sequence[Path], variables: Sequence[Path] = ()) -> Inventory:
             else:
                 found.complete = False
     beside = [source if source.is_dir() else source.parent for source in sources]
-    for folder in dict.fromkeys([folder / name for folder in beside for name in VARIABLES] + list(variables)):
-        for file in sorted(folder.rglob("*")):
-            if file.is_file() and file.suffix in (*YAML, "") and not file.name.startswith("."):
-                _read(file, found, file.relative_to(_variables_of(file)).parts[0].removesuffix(file.suffix))
+    folders = [folder / name for folder in beside for name in VARIABLES] + list(variables)
+    # Each once, also where one of the folders is in another.
+    for file in dict.fromkeys(file for folder in folders for file in sorted(folder.rglob("*"))):
+        if file.is_file() and file.suffix in (*YAML, "") and not file.name.startswith("."):
+            _read(file, found, file.relative_to(_variables_of(file)).parts[0].removesuffix(file.suffix))
     return found
 
 
@@ -107,6 +110,7 @@ def _read(file: Path, found: Inventory, variables_of: str) -> None:
             found.vaulted.add(variables_of)
             return
         root = _parsed(text)
+        found.files.append(file)
         _look_through(root, found, variables_of)
         if root is not None and not isinstance(root, yaml.MappingNode):
             raise _no_mapping(root, "`name: value` on each line" if variables_of else "a cluster's name and a colon")

@@ -49,7 +49,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 
     def run(argv: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
         ran.append(tuple(argv))
-        if argv[0] == "ssh":
+        if argv[0] == "sh":
             asked.clear()
             return subprocess.CompletedProcess(argv, 0)
         out, status, err = asked[0] if asked else (FOUND.format(jupyter="none"), 2, "")
@@ -122,7 +122,7 @@ def test_a_shipped_one(init: Init, folder: Path) -> None:
 def test_it_logs_in_looks_and_offers_what_it_found(init: Init, folder: Path, looked: list[tuple[str, ...]]) -> None:
     done = init("mine", answers=("login.example.edu", "", "jane", "y", "y", "", "y"))
     assert done.exit_code == 0, done.output
-    assert looked[1] == ("ssh", "-fN", "login.example.edu")
+    assert looked[1][-3:] == ("ssh", "-fN", "login.example.edu")
     assert [argv[4] for argv in (looked[0], looked[2])] == [str(PROJECT / "playbooks" / "doctor.yml")] * 2
     # The first of the modules that were found, by Enter; and what it looked by has gone.
     assert files(folder)["mine.yml"] == group(cluster_modules=["anaconda/3"])
@@ -179,6 +179,23 @@ def test_without_a_terminal_it_says_what_to_write(folder: Path, name: str) -> No
     assert f"  vars:\n    # Names the tunnel: ssh -N jupyter-{name}\n    cluster_name: {name}\n" in done.stderr
     assert done.stderr.endswith(f"then: jupyter-cluster doctor {name}\n")
     assert not folder.exists()
+
+
+OLD = "# mine\r\nscreen_session_end_busy: true  # screen_session_end_busy\nmy_aliases: [bash]\nmy_user: jane\n"
+
+
+@pytest.mark.parametrize(("answer", "moved"), [("y", True), ("n", False)])
+def test_an_option_of_another_name_is_moved_after_asking(init: Init, folder: Path, answer: str, moved: bool) -> None:
+    me = folder / "group_vars" / "all" / "me.yml"
+    me.parent.mkdir(parents=True)
+    me.write_bytes(OLD.encode())
+    (folder / "mine.yml").write_text("mine:\n  hosts:\n    n1:\n  vars:\n    screen_session_state: restarted\n")
+    done = init("mine", answers=(answer,))
+    assert done.exit_code == 0, done.output
+    assert f"{folder}/mine.yml, line 5: screen_session_state is my_restart now. Correct it there.\n" in done.output
+    assert f"{me}, line 2: screen_session_end_busy is my_end_kernels now. Write that name there? [Y/n]" in done.output
+    assert f"{me}, line 3: my_aliases is the command jupyter-cluster VERB CLUSTER now. Correct it" in done.output
+    assert me.read_bytes().decode() == (OLD.replace("screen_session_end_busy", "my_end_kernels", 1) if moved else OLD)
 
 
 def test_at_a_real_terminal_control_c_writes_nothing(folder: Path) -> None:

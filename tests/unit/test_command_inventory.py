@@ -94,6 +94,13 @@ def test_which_names_there_are(tmp_path: Path) -> None:
     assert read([tmp_path / "notes.md"]).complete
 
 
+def test_a_file_counts_once_that_two_folders_have(tmp_path: Path) -> None:
+    me = tmp_path / "group_vars" / "all" / "me.yml"
+    me.parent.mkdir(parents=True)
+    me.write_text("my_user jane\n")
+    assert len(read([tmp_path], [me.parent]).mistakes) == 1
+
+
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "hydra.yml").write_bytes(b"\xff\xfe\x00")
     (said,) = read([tmp_path]).mistakes
