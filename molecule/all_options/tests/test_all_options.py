@@ -30,8 +30,9 @@ def ssh_config(laptop: Laptop, host: str) -> dict[str, str]:
 
 def test_no_option_is_forgotten() -> None:
     given = yaml.safe_load((PROJECT / "molecule" / "all_options" / "vars" / "me.yml").read_text())
-    # What a role is told by the play.
+    # What a role is told by the play; and what `compute` is about.
     elsewhere = {
+        "login_node_place",
         "ssh_tunnel_endpoint",
         "screen_session_endpoint",
         "screen_session_outdated",
