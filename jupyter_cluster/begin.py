@@ -101,6 +101,11 @@ def begin(name: str | None, folder: Path, found: Inventory) -> None:
     if sample:
         text = sample.read_text()
         click.echo(f"{name} is one of those that are shipped: {sample}")
+        variables = yaml.safe_load(text)[name]["vars"]
+        if not variables.get("cluster_interactive", True):
+            click.echo(
+                f"Its nodes are not for this, and a start is refused there: {variables['cluster_policy'].strip()}"
+            )
     else:
         cluster = Cluster(name, port=_free_port(found))
         cluster.node = _ask("Which node do you log in to, by its real name?", *HOST)

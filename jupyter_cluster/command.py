@@ -42,6 +42,9 @@ class Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the one that is typed, or say which was meant."""
         if args[0] not in self.commands and not args[0].startswith("-"):
+            # Whoever knows the cluster first.
+            if args[1:] and args[1] in self.commands:
+                raise click.UsageError(f"The verb comes first: jupyter-cluster {args[1]} {args[0]}")
             meant = closest(args[0], self.commands)
             raise click.UsageError(f"{args[0]} is no verb{f'; did you mean {meant}?' if meant else '.'}")
         return super().resolve_command(ctx, args)

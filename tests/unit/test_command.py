@@ -171,6 +171,7 @@ def test_the_exit_status_is_ansible_s(inventory: Path, tmp_path: Path) -> None:
     ("words", "status", "said"),
     [
         (["strat", "hydra"], 2, "strat is no verb; did you mean start? See: jupyter-cluster --help"),
+        (["hydra", "stop"], 2, "The verb comes first: jupyter-cluster stop hydra. See: jupyter-cluster --help"),
         (["blah"], 2, "blah is no verb. See: jupyter-cluster --help"),
         (["start", "hydar"], 1, "There is no hydar in {inventory}; did you mean hydra?"),
         (["start", "viper"], 1, "There is no viper in {inventory}, but hydra. To add it: jupyter-cluster init viper"),

@@ -119,6 +119,12 @@ def test_a_shipped_one(init: Init, folder: Path) -> None:
     assert files(folder)["group_vars/all/me.yml"] == {"my_user": "jane"}
 
 
+@pytest.mark.parametrize("name", sorted(begin.samples()))
+def test_a_shipped_one_that_is_not_for_this_says_so(init: Init, name: str) -> None:
+    said = "Its nodes are not for this, and a start is refused there: " in init(name, answers=("jane", "n")).output
+    assert said == ("cluster_interactive: false" in begin.samples()[name].read_text())
+
+
 def test_it_logs_in_looks_and_offers_what_it_found(init: Init, folder: Path, looked: list[tuple[str, ...]]) -> None:
     done = init("mine", answers=("login.example.edu", "", "jane", "y", "y", "", "y"))
     assert done.exit_code == 0, done.output

@@ -51,6 +51,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_has_all_that_is_in_the_project_and_no_link(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name.removeprefix("jupyter_cluster/project/") for name in archive.namelist()}
+        (entries,) = [archive.read(name).decode() for name in archive.namelist() if name.endswith("entry_points.txt")]
         assert not [one.filename for one in archive.infolist() if (one.external_attr >> 16) & 0o170000 == 0o120000]
     tracked = run("git", "ls-files", folder=PROJECT).stdout.split()
     folders = ("playbooks/", "roles/", "action_plugins/", "callback_plugins/", "filter_plugins/", "examples/clusters/")
@@ -60,6 +61,7 @@ def test_it_has_all_that_is_in_the_project_and_no_link(wheel: Path) -> None:
     assert "playbooks/group_vars/all/ansible.yml" in names
     # Nothing of a person's, and no second copy.
     assert not [name for name in names if "me.yml" in name or name.startswith(("inventory/", "playbooks/roles"))]
+    assert "jupyter-cluster = jupyter_cluster.command:main" in entries
     assert wheel.name == f"jupyter_on_a_cluster-{__version__}-py3-none-any.whl"
 
 
