@@ -81,7 +81,13 @@ class Ssh:
     patience: float
 
     def look(
-        self, node: str, hops: Sequence[str], gateways: Sequence[str], close: bool, pinned: bool
+        self,
+        node: str,
+        hops: Sequence[str],
+        gateways: Sequence[str],
+        close: bool,
+        pinned: bool,
+        nodes: Sequence[str] = (),
     ) -> dict[str, Any]:
         """Ask for everything at the same time; close what is dead afterwards, one after the other.
 
@@ -91,18 +97,19 @@ class Ssh:
             gateways: all hosts on this way and others.
             close: close connections that are dead, unless the node's own is open.
             pinned: ask for the version, too.
+            nodes: all login nodes of the cluster, where it has several.
 
         Returns:
             As ``DOCUMENTATION`` has it.
         """
-        hosts = list(dict.fromkeys([*gateways, node]))
+        hosts = list(dict.fromkeys([*gateways, *nodes, node]))
         nothing = options_in("")
         found: dict[str, Any] = {
             "problem": "", "slow": 0, "version": "", "mistake": "", "options": [], "states": {node: "closed"},
             "own": dict.fromkeys(hosts, nothing), "now": dict.fromkeys([node, *hops], nothing),
         }  # fmt: skip
         try:
-            self._look(found, node, hops, pinned)
+            self._look(found, node, hops, pinned, nodes or [node])
         except subprocess.TimeoutExpired as error:
             found["slow"] = round(error.timeout)
         except OSError as error:
@@ -112,7 +119,7 @@ class Ssh:
                 self._close(host, Path(found["now"][host]["controlpath"]))
         return found
 
-    def _look(self, found: dict[str, Any], node: str, hops: Sequence[str], pinned: bool) -> None:
+    def _look(self, found: dict[str, Any], node: str, hops: Sequence[str], pinned: bool, nodes: Sequence[str]) -> None:
         with (
             tempfile.NamedTemporaryFile("w", prefix="ssh_config-", errors="surrogateescape") as without,
             ThreadPoolExecutor(16) as pool,
@@ -135,11 +142,13 @@ class Ssh:
             found["options"] = self._needed(understood)
             if not re.search(r"^hostname ", understood.stdout, re.MULTILINE):
                 found["mistake"] = (understood.stderr.splitlines() or ["it says nothing"])[0]
-            if own_path := found["own"][node]["controlpath"]:
+            for one in nodes:
+                if not (own_path := found["own"][one]["controlpath"]):
+                    continue
                 # Newer OpenSSH mixes the jump host into %C, and Ansible goes without one where only the user logs in.
-                moved = self._ask("-F", without.name, "-o", "ProxyJump=another", "-G", node)
+                moved = self._ask("-F", without.name, "-o", "ProxyJump=another", "-G", one)
                 if options_in(moved.stdout)["controlpath"] != own_path:
-                    found["own"][node]["controlpath"] = ""
+                    found["own"][one]["controlpath"] = ""
 
     def _without_ours(self) -> str:
         """Return what the user's own configuration says; with -F, ssh would leave the system's out."""
@@ -225,8 +234,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types.
                 float(given("patience")),
             )
             found = ssh.look(
-                given("node"), given("hops"), given("gateways"), boolean(given("close")), boolean(given("pinned"))
-            )
+                given("node"), given("hops"), given("gateways"), boolean(given("close")), boolean(given("pinned")),
+                given("nodes"),
+            )  # fmt: skip
         except KeyError as missing:
             raise AnsibleError(f"ssh_look needs {missing}.") from missing
         return {**result, **found, "changed": False}

@@ -351,7 +351,7 @@ def _block(host: str, settings: Sequence[str]) -> str:
 def ssh_way_in(
     own: Mapping[str, Mapping[str, str]],
     *,
-    node: str,
+    nodes: Sequence[str],
     hops: Sequence[Mapping[str, Any]],
     user: str,
     port: int,
@@ -360,16 +360,16 @@ def ssh_way_in(
     connect_timeout: int,
     host_keys: Mapping[str, Sequence[str]],
 ) -> str:
-    """Say in ssh_config's words how the way to a login node is, beside what the user's own says of the same hosts.
+    """Say in ssh_config's words how the way to the login nodes is, beside what the user's own says of the same hosts.
 
     Args:
-        own: of each host, the node last, what ``ssh -G`` says by the user's own configuration alone; ``user`` is ``""``
-            where that says none.
-        node: the login node.
+        own: of each host, the nodes last, what ``ssh -G`` says by the user's own configuration alone; ``user`` is
+            ``""`` where that says none.
+        nodes: the cluster's login nodes.
         hops: the hosts on the way there, in their order, as ``ssh_hops`` has them.
-        user: the user name on the node, and on a hop for which nobody says one; ``""`` leaves it to the user's own
+        user: the user name on the nodes, and on a hop for which nobody says one; ``""`` leaves it to the user's own
             configuration.
-        port: the port of the node's sshd; ``0`` leaves it to the user's own configuration.
+        port: the port of the nodes' sshd; ``0`` leaves it to the user's own configuration.
         control_path: where the sockets of open connections are, as ssh_config's ``ControlPath``.
         persist: how long a connection stays open after its last use, as ssh_config's ``ControlPersist``.
         connect_timeout: how long the first host may take to answer, in seconds.
@@ -379,10 +379,10 @@ def ssh_way_in(
         A block for each host.
     """
     ways = {host: (options["proxyjump"] + options["proxycommand"]) for host, options in own.items()}
-    way = [*hops, {"host": node, "user": user, "port": port}]
-    before = {hop["host"]: last["host"] for last, hop in pairwise(way)}
-    said = {hop["host"]: hop for hop in way}
-    first = way[0]["host"]
+    ends = [{"host": node, "user": user, "port": port} for node in nodes]
+    before = {hop["host"]: last["host"] for end in ends for last, hop in pairwise([*hops, end])}
+    said = {hop["host"]: hop for hop in [*hops, *ends]}
+    first = [*hops, *ends][0]["host"]
     text = (
         "# Connections to these hosts share one login a hop. What your own ssh_config says of them is left out here, "
         "and counts.\n"

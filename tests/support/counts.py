@@ -25,7 +25,7 @@ NOT_OURS = rf"KbdInteractiveAuthentication=no|ldconfig|-W localhost:1 {re.escape
 
 
 #: A `meta`, which runs nothing; the output has one that depends on something as it has tasks.
-META = "preflight : Leave the cluster's other login nodes alone"
+META = "login_node : Leave it at that where the cluster has one login node"
 
 
 class Counts(NamedTuple):
@@ -39,10 +39,10 @@ class Counts(NamedTuple):
     programs: list[str]
 
 
-def commands_of(account: str) -> list[str]:
-    """Return the sessions of an account that the node's sshd has logged."""
+def commands_of(account: str, host: str = "hydra08i") -> list[str]:
+    """Return the sessions of an account that a node's sshd has logged."""
     # Not by the unit: what it says of a session belongs to the session's own.
-    log = node_root("journalctl --sync && journalctl --quiet --identifier sshd --output cat")
+    log = node_root("journalctl --sync && journalctl --quiet --identifier sshd --output cat", host)
     return re.findall(rf"Starting session: command (?:on \S+ )?for {account} .*", log)
 
 

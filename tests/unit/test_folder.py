@@ -202,6 +202,13 @@ def test_a_look_names_the_other_node_that_has_the_cluster_s_server(
         path.write_text(lock)
     facts = node.look(cluster="hydra")
     assert (facts["elsewhere"], facts["cluster_lock"]) == (elsewhere, str(node.above / "hydra.lock"))
+    assert facts["elsewhere_host"] == elsewhere
+    for folder, record in (("x", "viper another.viper.example"), ("y", "hydra other.example"), ("z", "")):
+        (node.above / folder).mkdir()
+        (node.above / folder / "node").write_text(record)
+    assert node.look(cluster="hydra")["elsewhere_host"] == elsewhere
+    (node.above / "z" / "node").write_text("hydra another.hydra.example\n")
+    assert node.look(cluster="hydra")["elsewhere_host"] == (elsewhere and "another.hydra.example")
 
 
 def test_a_look_takes_away_what_it_has_left_itself_and_nothing_else(node: Node) -> None:

@@ -39,6 +39,7 @@ HISTORY, TICKET = "IPython keeps its history in SQLite there", "It needs a ticke
 def test_a_disk_is_known_with_its_traps(path: str, kind: str, said: list[str]) -> None:
     found, options = home.mount(path, TABLE.strip())
     assert found == kind
+    assert home.shared(kind) == (HISTORY in said)
     assert [line.startswith(begin) for line, begin in zip(home.traps(kind, options), said, strict=True)] == [
         True
     ] * len(said)

@@ -197,11 +197,11 @@ class Laptop:
     def with_way_in(self, **changed: Any) -> Laptop:
         """As the role ssh_tunnel has it written."""
         given = {
-            "node": "node", "way": "gate", "user": "jane", "port": 0, "control_path": "/ours/%r@%h:%p", "persist": "8h",
-            "connect_timeout": 4, "host_keys": {}, "gateways": ["gate"], **changed,
+            "nodes": ["node"], "way": "gate", "user": "jane", "port": 0, "control_path": "/ours/%r@%h:%p",
+            "persist": "8h", "connect_timeout": 4, "host_keys": {}, "gateways": ["gate"], **changed,
         }  # fmt: skip
         hops = ssh_hops(given.pop("way"))
-        hosts = dict.fromkeys([*(hop["host"] for hop in hops), *given.pop("gateways"), given["node"]])
+        hosts = dict.fromkeys([*(hop["host"] for hop in hops), *given.pop("gateways"), *given["nodes"]])
         self.ours = ssh_way_in({host: self.own(host) for host in hosts}, hops=hops, **given)
         return self
 
@@ -361,7 +361,7 @@ def test_where_ssh_says_nothing_of_an_option_it_is_not_set(tmp_path: Path) -> No
     """An older one does not know it."""
     own = {host: options_in("hostname h\n") for host in ("gate", "node")}
     text = ssh_way_in(
-        own, node="node", hops=ssh_hops("gate"), user="", port=0, control_path="/c", persist="8h", connect_timeout=4,
+        own, nodes=["node"], hops=ssh_hops("gate"), user="", port=0, control_path="/c", persist="8h", connect_timeout=4,
         host_keys={},
     )  # fmt: skip
     assert text.splitlines()[1:] == [

@@ -362,7 +362,8 @@ def arguments(ssh: Path, **changed: Any) -> dict[str, Any]:
     config = str(ssh.with_name("config"))
     return {
         "ssh": [str(ssh), "-F", config], "config": config, "include": INCLUDE, "system": False, "node": "dead",
-        "hops": ["gateway"], "gateways": ["gateway"], "close": False, "pinned": False, "patience": "1.5", **changed,
+        "hops": ["gateway"], "gateways": ["gateway"], "nodes": ["node"], "close": False, "pinned": False,
+        "patience": "1.5", **changed,
     }  # fmt: skip
 
 

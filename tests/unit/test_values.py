@@ -301,7 +301,7 @@ def test_each_problem_is_a_line(monkeypatch: pytest.MonkeyPatch, given: dict[str
 def test_the_one_task_of_a_verb_says_what_is_wrong_with_the_machine_the_choice_or_the_values(
     given: dict[str, Any], lines: list[str]
 ) -> None:
-    task, _ = load(PROJECT / "roles" / "preflight" / "tasks" / "main.yml")
+    (task,) = load(PROJECT / "roles" / "preflight" / "tasks" / "main.yml")
     scope = {"ansible_play_hosts_all": [NODE], **run_with(**given)}
     scope["hostvars"] = {host: {**scope["hostvars"][NODE], "cluster_name": "hydra"} for host in (NODE, "another")}
     scope |= task["vars"]

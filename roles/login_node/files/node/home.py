@@ -20,7 +20,10 @@ def facts() -> dict[str, Any]:
     home = os.path.realpath(os.path.expanduser("~"))
     with contextlib.suppress(OSError), open(MOUNTS) as table:
         kind, options = mount(home, table.read())
-        return {"home_disk": kind, "home_traps": traps(kind, options), "home_opens": opens(home)}
+        return {
+            "home_disk": kind, "home_shared": shared(kind), "home_traps": traps(kind, options),
+            "home_opens": opens(home),
+        }  # fmt: skip
     return {"home_opens": opens(home)}
 
 
@@ -38,10 +41,15 @@ def mount(path: str, table: str) -> tuple[str, str]:
     return found
 
 
+def shared(kind: str) -> bool:
+    """Tell whether several nodes have such a disk."""
+    return NETWORK.fullmatch(kind) is not None
+
+
 def traps(kind: str, options: str) -> list[str]:
     """Say what may go wrong on such a disk, and what helps."""
     said = []
-    if NETWORK.fullmatch(kind):
+    if shared(kind):
         said.append(
             "IPython keeps its history in SQLite there, whose locks hang on some disks of a network. Where kernels "
             'start slowly: c.HistoryManager.hist_file = ":memory:" in your '

@@ -86,7 +86,17 @@ def elsewhere(folder: Folder, cluster: str) -> dict[str, Any]:
     path = os.path.join(folder.above, f"{cluster}.lock")
     held = (folder.lines(path) or [""])[0].split()
     away = len(held) == 4 and held[0] != os.uname().nodename
-    return {"elsewhere": held[0] if away else "", "cluster_lock": path}
+    node = held[0] if away else ""
+    return {"elsewhere": node, "elsewhere_host": full_name(folder, cluster, node) if away else "", "cluster_lock": path}
+
+
+def full_name(folder: Folder, cluster: str, node: str) -> str:
+    """Return the full name of another node, by the record in its folder; else the one that it calls itself."""
+    for path in glob.glob(os.path.join(glob.escape(folder.above), "*", "node")):
+        its_cluster, _, its_host = (folder.lines(path) or [""])[0].partition(" ")
+        if its_cluster == cluster and its_host.split(".")[0] == node.split(".")[0]:
+            return its_host
+    return node
 
 
 def root(asked: str) -> dict[str, Any]:

@@ -215,8 +215,19 @@ class Start:
         raise Failure(*lines)
 
 
+def take_record(folder: Folder, path: str, node: str) -> None:
+    """Take the cluster's record from a server on another node, which goes on, so that one can start beside it."""
+    if node and (folder.lines(path) or [""])[0].split()[:1] == [node]:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
 def start(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
-    """Start the server, and wait until it answers at its endpoint, and is seen to be ours."""
+    """Start the server, and wait until it answers at its endpoint, and is seen to be ours.
+
+    `keeper` is what keeps it; `kind` and `address` are its endpoint; `seconds` is how long it may take; and `beside`,
+    where it is not empty, is the other node that has the cluster's `record` now.
+    """
     patience = float(data["patience"])
     by = keeper(data["keeper"], folder.lines("run/session"), patience)
     begun = Start(folder, by, (data["kind"], data["address"]), float(data["seconds"]), patience)
@@ -224,6 +235,7 @@ def start(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
         there = servers(folder)
         if there:
             begun.join(there[0].pid)
+        take_record(folder, data["record"], data["beside"])
         begun.begin()
         begun.wait()
     except Foreign as error:
