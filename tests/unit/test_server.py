@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from node import ask, logind, look, ports, processes, programs
 from node.folder import Failure, Folder
-from node.keepers import KEEPERS
+from node.keepers import KEEPERS, choose
 from node.start import Start
 from patience import seconds
 
@@ -323,6 +323,23 @@ def test_a_program_outlives_the_logout_by_a_scope_of_one_who_lingers(
     assert (tmp_path / "run" / "lingers").exists() is not before
 
 
+def test_what_the_user_s_service_manager_keeps_needs_lingering_on_any_node(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "")
+    monkeypatch.setattr(logind, "_user", lambda: "jane")
+    monkeypatch.setattr(logind, "LINGER", str(tmp_path))
+    monkeypatch.setattr(logind, "ends_processes", lambda: False)
+    monkeypatch.setattr(logind, "_loginctl", lambda command: f"{command}: no")
+    with pytest.raises(
+        Failure, match=r"log out \(my_keeper: scope\), and does not let you linger: enable-linger: no[.]"
+    ):
+        logind.keeps(Folder(str(tmp_path)), by_manager=True)
+    (tmp_path / "jane").touch()
+    assert logind.keeps(Folder(str(tmp_path)), by_manager=True) == logind.SCOPE
+
+
 def test_who_may_not_linger_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     program = tmp_path / "loginctl"
@@ -367,3 +384,23 @@ def test_a_keeper_says_whether_it_would_start_something(kind: str, said: str, st
     trouble = keeper.trouble(subprocess.CompletedProcess([kind], 1, said.encode()))
     assert (trouble == "") is starts
     assert starts or trouble.startswith(f"{kind} does not start: {said.strip()} Where its folder")
+
+
+def test_a_unit_of_the_user_s_own_is_taken_only_where_it_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.keepers.shutil.which", lambda name: "" if name in ("screen", "tmux") else f"/bin/{name}")
+    asked = {"kind": "auto", "name": "jupyter"}
+    assert choose(asked, "", lambda _: "")["program"] == ""
+    chosen = choose({**asked, "kind": "scope"}, "", lambda _: "")
+    assert (chosen["program"], chosen["look"]) == ("/bin/systemd-run", "systemctl --user status 'jupyter-*'")
+    # One that runs in it stays in it.
+    assert choose(asked, "scope", lambda _: "")["kind"] == "scope"
+    scope = KEEPERS["scope"]("", "jupyter", [], 1)
+    ours, rows = "jupyter-0123abcd.service", "{} loaded active running /bin/sh /home/jane/launch\n"
+    listed = subprocess.CompletedProcess(
+        ["systemctl"], 0, (rows.format("jupyter-hub.service") + rows.format(ours)).encode()
+    )
+    assert (scope.trouble(listed), scope.alive(listed)) == ("", [ours])
+    assert scope.look(ours) == f"systemctl --user status {ours}"
+    lost = subprocess.CompletedProcess(["systemctl"], 1, b"Failed to connect to bus: No medium found\n")
+    assert scope.trouble(lost).startswith("scope does not start: Failed to connect to bus: No medium found Another")
+    assert scope.alive(lost) == []

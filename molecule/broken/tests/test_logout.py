@@ -31,7 +31,7 @@ def lingers(laptop: Laptop) -> bool:
     return bool(node_root(f"ls -d /var/lib/systemd/linger/{laptop.account} || true"))
 
 
-@pytest.mark.parametrize("keeper", ["screen", "tmux"])
+@pytest.mark.parametrize("keeper", ["screen", "tmux", "scope"])
 def test_a_server_outlives_the_logout_in_a_scope_of_its_own(laptop: Laptop, killing: None, keeper: str) -> None:
     started = laptop.playbook("site.yml", my_keeper=keeper)
     assert started.returncode == 0, started.stdout

@@ -473,8 +473,9 @@ def serve() -> None:
         require_alone()
         begin_log()
         make_place(place)
-        # As the keepers have them, screen and tmux.
+        # As the keepers have them: screen, tmux, and the user's service manager.
         sessions = [os.environ.get("STY", ""), ",".join(os.environ.get("TMUX", "").split(",")[1:])]
+        sessions.append(os.environ.get("JUPYTER_CLUSTER_UNIT", ""))
         with open(f"{SESSION}.new", "w") as record:
             record.writelines(f"{name}\n" for name in sessions if name)
         os.replace(f"{SESSION}.new", SESSION)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import abc
 import os
 import re
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -31,8 +32,10 @@ LONGEST = 80
 class Keeper(abc.ABC):
     """What they have in common: a program that keeps what it has started."""
 
-    #: The program's name; what it says of its sessions where all is well; and what helps where it is not.
-    kind, well, remedy = "", "", ""
+    #: What it is called, and its program; what that says of its sessions where all is well; what helps where it is not.
+    kind, command, well, remedy = "", "", "", ""
+    #: Whether what it keeps ends at the logout of a user who does not linger, whatever the node does with others.
+    needs_lingering = False
     #: The variable that names the folder with its sockets; and one of ours for it, where the node's cannot be used.
     variable, own = "", ""
 
@@ -86,9 +89,13 @@ class Keeper(abc.ABC):
 
     def run(self, *arguments: str, within: Sequence[str] = ()) -> Listing:
         """Run the keeper's program."""
+        return self.call([*within, self.program, *arguments])
+
+    def call(self, words: list[str]) -> Listing:
+        """Run a program of its, for a bounded time."""
         try:
             return programs.run(
-                [*within, self.program, *arguments],
+                words,
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 timeout=10 * self.patience, env={**os.environ, **({self.variable: self.folder} if self.folder else {})},
             )  # fmt: skip
@@ -107,7 +114,7 @@ class Keeper(abc.ABC):
 class Screen(Keeper):
     """A window of GNU screen, in a session that the tutorial's `screen -r jupyter` comes back to."""
 
-    kind = "screen"
+    kind = command = "screen"
     well = r"No Sockets found|There (is|are) "
     variable, own = "SCREENDIR", "screen"
     remedy = (
@@ -148,7 +155,7 @@ class Screen(Keeper):
 class Tmux(Keeper):
     """A window of tmux, in a session of the user's own tmux server."""
 
-    kind = "tmux"
+    kind = command = "tmux"
     well = r"no server running|error connecting to .*\(No such file or directory\)|^\d+,\$"
     variable = "TMUX_TMPDIR"
     remedy = (
@@ -184,8 +191,55 @@ class Tmux(Keeper):
         return ",".join(variable("TMUX").split(",")[1:])
 
 
-#: In the order in which `auto` takes them.
-KEEPERS: dict[str, type[Keeper]] = {"screen": Screen, "tmux": Tmux}
+class Scope(Keeper):
+    """A unit of the user's own service manager: no terminal, and no window that anybody could close."""
+
+    kind, command = "scope", "systemd-run"
+    well = r"^\S+[.]service loaded "
+    remedy = "Another keeper does without a service manager of yours: my_keeper: screen, or tmux."
+    needs_lingering = True
+    #: The kernels of a server that was killed go on; and so does all else where one kernel takes all the memory, which
+    #: ends a whole unit that has no groups of its own.
+    properties = ("--collect", "--property=KillMode=process", "--property=Delegate=yes")
+
+    def start(self, command: list[str]) -> None:
+        """Start it. Where kernels of one before go on, its unit is still there, under its own name."""
+        unit = f"{self.name}-{secrets.token_hex(4)}.service"
+        named = (f"--unit={unit}", f"--setenv={UNIT}={unit}")
+        # It would put variables of its own in place of what begins with a dollar.
+        words = [word.replace("$", "$$") for word in command]
+        self.require(self.ask(self.command, "--quiet", *named, *self.properties, "--", *words))
+
+    def listing(self) -> Listing:
+        """Ask for them."""
+        return self.ask("systemctl", "list-units", "--plain", "--no-legend", "--state=active", f"{self.name}-*")
+
+    def alive(self, listed: Listing | None = None) -> list[str]:
+        """Return them."""
+        rows = (listed or self.listing()).stdout.decode(errors="replace").splitlines()
+        found = (re.match(rf"{re.escape(self.name)}-[0-9a-f]{{8}}[.]service(?= )", row) for row in rows)
+        return [row[0] for row in found if row]
+
+    def ask(self, program: str, *arguments: str) -> Listing:
+        """Ask the user's service manager, which a command without a login does not find by itself."""
+        os.environ.setdefault("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
+        return self.call([program, "--user", *arguments])
+
+    def look(self, session: str = "") -> str:
+        """Return it; in quotes, since shells have a meaning for a star, too."""
+        return f"systemctl --user status {session or shlex.quote(f'{self.name}-*')}"
+
+    @staticmethod
+    def session(variable: Callable[[str], str]) -> str:
+        """Return the unit's name."""
+        return variable(UNIT)
+
+
+#: The variable that names the unit to what runs in it; as screen and tmux have one of their own.
+UNIT = "JUPYTER_CLUSTER_UNIT"
+KEEPERS: dict[str, type[Keeper]] = {"screen": Screen, "tmux": Tmux, "scope": Scope}
+#: What `auto` takes, in this order. The other one is chosen, since it asks for more: that its user may linger.
+AUTO = ["screen", "tmux"]
 
 
 def keeper(data: dict[str, Any], last: list[str], patience: float) -> Keeper:
@@ -201,8 +255,8 @@ def choose(data: dict[str, Any], kept: str, variable: Callable[[str], str]) -> d
     `auto` is the one that keeps a server which runs, or else the first that is there. Of such a server, `variable` has
     the environment.
     """
-    kinds = ([kept] if kept else []) + list(KEEPERS) if data["kind"] == "auto" else [data["kind"]]
-    paths = {kind: shutil.which(kind) or "" for kind in kinds}
+    kinds = ([kept] if kept else []) + AUTO if data["kind"] == "auto" else [data["kind"]]
+    paths = {kind: shutil.which(KEEPERS[kind].command) or "" for kind in kinds}
     kind = next((kind for kind in kinds if paths[kind]), kinds[0])
     named = KEEPERS[kind].variable
     folder = (variable(named) if kind == kept else "") or os.environ.get(named, "")

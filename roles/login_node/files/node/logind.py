@@ -51,9 +51,13 @@ def lingers() -> bool:
     return os.path.exists(os.path.join(LINGER, _user()))
 
 
-def keeps(folder: Folder) -> list[str]:
-    """Return what a program has to be started by, to outlive the logout: nothing, or a scope; see to the lingering."""
-    if not ends_processes():
+def keeps(folder: Folder, by_manager: bool = False) -> list[str]:
+    """Return what a program has to be started by, to outlive the logout: nothing, or a scope; see to the lingering.
+
+    What the user's own service manager keeps ends with it, unless its user lingers, also where logind ends nothing.
+    """
+    ends = ends_processes()
+    if not (ends or by_manager):
         return []
     if not lingers():
         put(folder.file(RECORD), b"loginctl enable-linger\n", 0o600)
@@ -61,10 +65,14 @@ def keeps(folder: Folder) -> list[str]:
         if not lingers():
             with contextlib.suppress(OSError):
                 os.unlink(folder.file(RECORD))
+            why = (
+                "This node ends whatever you leave running when you log out (KillUserProcesses)"
+                if ends
+                else "Your service manager on this node ends when you log out (my_keeper: scope)"
+            )
             raise Failure(
-                f"This node ends whatever you leave running when you log out (KillUserProcesses), and does not let you "
-                f"linger: {said}. Ask the cluster's support for `loginctl enable-linger {_user()}`, or take another "
-                "login node."
+                f"{why}, and does not let you linger: {said}. Ask the cluster's support for `loginctl enable-linger "
+                f"{_user()}`, or take another login node."
             )
     os.environ.setdefault("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
     return SCOPE

@@ -49,7 +49,7 @@ class Start:
                     os.unlink(old)
         with open(self.report, "w"):
             pass
-        self.by.within = keeps(self.folder)
+        self.by.within = keeps(self.folder, self.by.needs_lingering)
         self.by.start(["/bin/sh", self.folder.launcher, self.id, self.report])
 
     def said(self) -> list[str]:
