@@ -211,6 +211,19 @@ def test_a_look_names_the_other_node_that_has_the_cluster_s_server(
     assert node.look(cluster="hydra")["elsewhere_host"] == (elsewhere and "another.hydra.example")
 
 
+def test_a_look_names_the_login_node_that_leads_to_a_server_in_a_job(node: Node) -> None:
+    """And not the compute node, where nobody can log in to go on."""
+    node.set_up()
+    lock = "co001 c7863cb8 4711 100"
+    (node.above / "hydra.lock").write_text(lock)
+    assert node.look(cluster="hydra")["elsewhere"] == "co001"
+    (node.above / "another" / "run").mkdir(parents=True)
+    (node.above / "another" / "node").write_text("hydra another.hydra.example\n")
+    (node.above / "another" / "run" / "server").write_text(json.dumps({"job": "7", "lock": lock}))
+    facts = node.look(cluster="hydra")
+    assert (facts["elsewhere"], facts["elsewhere_host"]) == ("another", "another.hydra.example")
+
+
 def test_a_look_takes_away_what_it_has_left_itself_and_nothing_else(node: Node) -> None:
     node.set_up()
     (node.home / ".jupyter-cluster-probe.1234").touch()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import re
@@ -55,6 +56,15 @@ def server(folder: Folder, number: int) -> dict[str, Any]:
     """Return what the server in a job has written down of itself; nothing where that is another job's."""
     found = _read(folder, SERVER)
     return found if found.get("job") == str(number) and number > 0 else {}
+
+
+def led_from(folder: Folder, lock: str) -> str:
+    """Return the login node that leads to a server in a job, which has a lock; nothing where none in this home does."""
+    for path in glob.glob(os.path.join(glob.escape(folder.above), "*", SERVER)):
+        there = Folder(os.path.dirname(os.path.dirname(path)))
+        if _read(there, SERVER).get("lock") == lock:
+            return (there.lines("node") or [""])[0].partition(" ")[2].split(".")[0]
+    return ""
 
 
 def find(folder: Folder, patience: float) -> slurm.Job | None:

@@ -89,12 +89,12 @@ def installed() -> dict[str, Any]:
 def elsewhere(folder: Folder, cluster: str, in_job: dict[str, Any]) -> dict[str, Any]:
     """Return the lock that a server of the cluster has, and the other node that shares this home where it runs.
 
-    That of our job is no other node: Slurm says of it.
+    That of our job is no other node: Slurm says of it. Into another job leads the login node that has submitted it.
     """
     path = os.path.join(folder.above, f"{cluster}.lock")
     held = (folder.lines(path) or [""])[0].split()
     away = len(held) == 4 and held[0] != os.uname().nodename and " ".join(held) != in_job.get("lock", "")
-    node = held[0] if away else ""
+    node = (job.led_from(folder, " ".join(held)) or held[0]) if away else ""
     return {"elsewhere": node, "elsewhere_host": full_name(folder, cluster, node) if away else "", "cluster_lock": path}
 
 
