@@ -81,6 +81,18 @@ def test_a_submission_that_timed_out_is_found_by_the_next_run(laptop: Laptop, no
     assert laptop.browser().login(laptop.password)
 
 
+def test_another_job_of_one_s_own_is_not_taken_for_the_server_s(laptop: Laptop, no_job: None, slurm: Slurm) -> None:
+    """Not by its name, nor by its number, which begin anew where Slurm has lost its state."""
+    other = slurm.submit("--job-name=jupyter-hydra", "--time=10:00")
+    slurm.wait(other, "RUNNING")
+    laptop.ssh(f'printf \'{{"number": {other}, "start": "x", "asked": []}}\' >.jupyter-cluster/hydra08i/run/job')
+    assert "none runs" in laptop.playbook("playbooks/status.yml").stdout
+    stopped_it = laptop.playbook("playbooks/stop.yml")
+    assert stopped_it.returncode == 0, stopped_it.stdout
+    assert slurm.there() == [other]
+    slurm.run("scancel", other)
+
+
 def test_two_machines_at_the_same_moment_have_one_job(laptop: Laptop, no_job: None, slurm: Slurm) -> None:
     with ThreadPoolExecutor(2) as pool:
         both = [pool.submit(laptop.playbook, "site.yml") for _ in range(2)]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from node import job, relay, slurm
 from node.folder import Failure, Folder, put
 from node.keepers import keeper
 from node.processes import servers
 from node.start import JOINED, Start, watch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: How often Slurm is asked, in seconds: at first a free node may have it already.
 ASK = (2.0, 5.0, 10.0)
@@ -28,6 +32,24 @@ def _slurm(folder: Folder, data: dict[str, Any]) -> slurm.Slurm:
 def _ask(folder: Folder, patience: float) -> tuple[slurm.Job | None, str]:
     found = job.find(folder, patience)
     return found, job.state(folder, found)
+
+
+@contextlib.contextmanager
+def _alone(folder: Folder, seconds: float) -> Iterator[None]:
+    """Let one run submit at a time, and the others find what it has submitted."""
+    deadline = time.monotonic() + seconds
+    with open(os.open(folder.file("run/submit.lock"), os.O_RDWR | os.O_CREAT, 0o600), "w") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise Failure(
+                        "Another run is about to submit a job, and does not come to an end. Run this again."
+                    ) from None
+            time.sleep(0.1)
+        yield
 
 
 class Submission:
@@ -55,7 +77,7 @@ class Submission:
             self.number, self.begun.id = found.number, known.get("start", "")
             if known.get("number") != found.number:
                 # A run that was interrupted, or that Slurm did not answer, has submitted it all the same.
-                self.begun.id = self.begun.id or "".join(found.command.split(" ")[1:2])
+                self.begun.id = self.begun.id or "".join(found.command[len(folder.launcher) :].split()[:1])
                 job.write_record(folder, {**self.known(), **known, "number": found.number,
                                           "start": self.begun.id})  # fmt: skip
             return
@@ -161,7 +183,8 @@ def submit(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     """Have a server in a job: submit it, or find it, have a relay lead there, and wait for a while until it answers."""
     wanted = Submission(folder, data)
     try:
-        wanted.submit()
+        with _alone(folder, 2 * slurm.CHANGE * wanted.patience):
+            wanted.submit()
         by = keeper(data["keeper"], folder.lines("run/session"), wanted.patience)
         led = relay.begin(folder, by, data["address"])
         waits = wanted.wait()

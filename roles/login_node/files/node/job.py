@@ -70,13 +70,11 @@ def led_from(folder: Folder, lock: str) -> str:
 def find(folder: Folder, patience: float) -> slurm.Job | None:
     """Return our job as Slurm has it; Unknown where it does not say.
 
-    By its number; where a run was interrupted as it submitted, by what the job runs.
+    By what it runs: a number may be another job's, since they begin anew when Slurm has lost its state, and where a run
+    was interrupted as it submitted, it is not known.
     """
-    known, there = record(folder), slurm.jobs(patience)
-    ours = [job for job in there if job.command.split(" ")[0] == folder.launcher or job.number == known.get("number")]
-    # Numbers begin anew when Slurm has lost its state.
-    ours = [job for job in ours if job.name.startswith("jupyter-")]
-    ours.sort(key=lambda job: (slurm.ended(job), job.number != known.get("number"), -job.number))
+    ours = [job for job in slurm.jobs(patience) if f"{job.command} ".startswith(f"{folder.launcher} ")]
+    ours.sort(key=lambda job: (slurm.ended(job), -job.number))
     return ours[0] if ours else None
 
 
