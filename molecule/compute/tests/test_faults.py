@@ -278,6 +278,33 @@ def test_a_job_that_nobody_uses_ends_by_itself(laptop: Laptop, no_job: None, slu
     assert f"The job {number} has ended. Another one: -e my_start=true" in " ".join(said.stdout.split()), said.stdout
 
 
+def test_records_that_are_taken_away_come_back_and_cost_no_kernel(laptop: Laptop, in_a_job: str, slurm: Slurm) -> None:
+    page = laptop.browser()
+    assert page.login(laptop.password)
+    kernel = page.api("kernels", {"name": "python3"})["id"]
+    with page.channel(kernel) as channel:
+        page.execute(channel, "import time; time.sleep(600)")
+        laptop.ssh("cd .jupyter-cluster; rm -rf hydra.lock hydra08i/run/job hydra08i/run/server hydra08i/run/lock")
+        # At once, and once they are there again; also for a machine that asks for no job.
+        for place in ("compute", "login"):
+            refused = laptop.playbook("playbooks/stop.yml", my_place=place)
+            assert refused.returncode != 0, refused.stdout
+            assert re.search("has not said yet|Kernels are busy|on co00", " ".join(refused.stdout.split())), (
+                refused.stdout
+            )
+            deadline = time.monotonic() + seconds(20)
+            while "server" not in laptop.ssh("ls .jupyter-cluster/hydra08i/run").split():
+                assert time.monotonic() < deadline
+                time.sleep(0.5)
+        assert slurm.there() == [in_a_job]
+        shown = laptop.playbook("playbooks/status.yml", my_place="login")
+        assert f"job {in_a_job}, " in shown.stdout
+        assert "1 busy" in shown.stdout
+    back = laptop.playbook("playbooks/connect.yml", my_browser=False)
+    assert back.returncode == 0, back.stdout
+    page.api(f"kernels/{kernel}", method="DELETE")
+
+
 def test_a_login_node_that_was_rebooted_leads_to_the_same_kernels_again(laptop: Laptop, in_a_job: str) -> None:
     """As far as the account sees: all that it had there has ended, and what was in /tmp and /run has gone."""
     page = laptop.browser()

@@ -26,6 +26,8 @@ LOG, LARGEST = os.path.join(OWN, "log"), 20000
 #: How often it is looked whether the server has begun, how often Slurm is asked meanwhile, at first once one has been
 #: there, and how long a new beginning may be put off, in seconds.
 LOOK, ASK, FIRST, LONGEST = 0.5, 300.0, 5.0, 60.0
+#: How long the server's record may be away, in seconds: it writes it again where somebody has taken it.
+GONE_FOR = 20.0
 #: What srun says of a job that is not there any more.
 GONE = re.compile(r"[Ii]nvalid job id|has expired|already completed|Job/step already completing")
 
@@ -124,8 +126,9 @@ def lead(number: int, server: dict[str, Any], near: str) -> str:
     with open(os.path.join(OWN, "said"), "w+", errors="replace") as said:
         there = subprocess.Popen(ssh(number, server, near), cwd=OWN, env=around, stderr=said)
         try:
-            due = time.monotonic() + ASK
-            while there.poll() is None and read("server") == server:
+            due, seen = time.monotonic() + ASK, time.monotonic()
+            while there.poll() is None and time.monotonic() < seen + GONE_FOR:
+                seen = time.monotonic() if read("server") == server else seen
                 if time.monotonic() > due:
                     due = time.monotonic() + ASK
                     if is_over(number):

@@ -200,6 +200,20 @@ def tell_login_node() -> None:
     os.replace(f"{SERVER}.new", SERVER)
 
 
+def tell_again() -> None:
+    """Write that down again where somebody has taken it away, and the locks: else a busy job would look like none."""
+    with contextlib.suppress(OSError):
+        if not os.path.isdir(HERE):
+            return
+        os.makedirs(os.path.dirname(SERVER), 0o700, exist_ok=True)
+        if not os.path.exists(SERVER):
+            tell_login_node()
+        for path in LOCKS:
+            if not os.path.lexists(path):
+                with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as lock:
+                    lock.write(process(os.getpid()))
+
+
 def take_back() -> None:
     """Take that away, unless another job has written its own."""
     with contextlib.suppress(OSError, ValueError):
@@ -539,6 +553,8 @@ def serve() -> None:
         # After Jupyter's own first step there, which is to listen.
         ioloop.IOLoop.current().add_callback(require_listening)
         ioloop.PeriodicCallback(lambda: listen_again(server), LOOK * 1000).start()
+        if PLACE == "compute":
+            ioloop.PeriodicCallback(tell_again, LOOK * 1000).start()
         server.start()
 
 

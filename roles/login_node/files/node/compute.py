@@ -74,12 +74,11 @@ class Submission:
         # Behind one that ends, Slurm keeps the next one waiting.
         if found and state in ("pending", "starting", "running"):
             known = job.record(folder)
-            self.number, self.begun.id = found.number, known.get("start", "")
-            if known.get("number") != found.number:
+            self.number, self.begun.id = found.number, "".join(found.command[len(folder.launcher) :].split()[:1])
+            if (known.get("number"), known.get("start")) != (self.number, self.begun.id):
                 # A run that was interrupted, or that Slurm did not answer, has submitted it all the same.
-                self.begun.id = self.begun.id or "".join(found.command[len(folder.launcher) :].split()[:1])
-                job.write_record(folder, {**self.known(), **known, "number": found.number,
-                                          "start": self.begun.id})  # fmt: skip
+                its = {"number": self.number, "start": self.begun.id}
+                job.write_record(folder, {"asked": [], **known, **self.known(), **its})
             return
         job.clear(folder)
         self.own = True
@@ -223,7 +222,7 @@ def offer(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     patience = float(data["patience"])
     found = {"version": slurm.version(patience), "partitions": slurm.partitions(patience), "test": ""}
     try:
-        found["test"] = _slurm(folder, data).test(folder.launcher)
+        found["test"] = _slurm(folder, data).test()
     except Failure as failure:
         found["test"] = str(failure)
     return found

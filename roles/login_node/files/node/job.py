@@ -88,9 +88,8 @@ def state(folder: Folder, job: slurm.Job | None) -> str:
         return "ending"
     if job.state not in slurm.RUNNING:
         return "ended"
-    found = server(folder, job.number)
-    # One that was requeued has the same number, and another beginning.
-    return "running" if found and found.get("started", 0) + 5 >= job.start else "starting"
+    # Not by its times: a compute node's clock may be another than the controller's.
+    return "running" if server(folder, job.number) else "starting"
 
 
 def why_ended(folder: Folder, job: slurm.Job | None) -> str:
@@ -107,7 +106,7 @@ def why_ended(folder: Folder, job: slurm.Job | None) -> str:
 def facts(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     """Say what is known of the job; nothing where none was ever asked for, nor is now."""
     known, patience = record(folder), float(data["patience"])
-    if not known and data["place"] != "compute":
+    if not known and not _read(folder, SERVER) and data["place"] != "compute":
         return {}
     programs = {name: shutil.which(name) or "" for name in ("sbatch", "srun")}
     found: dict[str, Any] = {

@@ -93,7 +93,8 @@ def elsewhere(folder: Folder, cluster: str, in_job: dict[str, Any]) -> dict[str,
     """
     path = os.path.join(folder.above, f"{cluster}.lock")
     held = (folder.lines(path) or [""])[0].split()
-    away = len(held) == 4 and held[0] != os.uname().nodename and " ".join(held) != in_job.get("lock", "")
+    here = os.uname().nodename, in_job.get("host", "")
+    away = len(held) == 4 and held[0] not in here and " ".join(held) != in_job.get("lock", "")
     node = (job.led_from(folder, " ".join(held)) or held[0]) if away else ""
     return {"elsewhere": node, "elsewhere_host": full_name(folder, cluster, node) if away else "", "cluster_lock": path}
 

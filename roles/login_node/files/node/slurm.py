@@ -125,11 +125,11 @@ class Slurm(Keeper):
         """Submit a program, a script with its arguments; its number is what `alive` names."""
         self.submit(command)
 
-    def test(self, script: str) -> str:
+    def test(self) -> str:
         """Return what Slurm says of a job like this, which is not submitted."""
         try:
             done = programs.run(
-                [self.program, "--test-only", *self.wishes, script],
+                [self.program, "--test-only", *self.wishes, "--wrap=true"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 timeout=LOOK * self.patience,
             )  # fmt: skip
