@@ -126,6 +126,16 @@ def test_what_slurm_refuses_is_said_in_its_words(
     assert slurm.there() == []
 
 
+def test_a_restart_with_a_wish_that_slurm_refuses_ends_nothing(laptop: Laptop, in_a_job: str, slurm: Slurm) -> None:
+    wrong = {"time": "10:00", "partition": "none_such"}
+    refused = laptop.playbook("playbooks/restart.yml", my_job=wrong)
+    flat = " ".join(refused.stdout.split())
+    assert refused.returncode != 0
+    assert re.search("Slurm would refuse the job: .*invalid partition.* What runs goes on", flat), refused.stdout
+    assert slurm.there() == [in_a_job]
+    assert laptop.browser().login(laptop.password)
+
+
 def test_wishes_that_are_wrong_are_all_named_before_anything_is_asked(laptop: Laptop, slurm: Slurm) -> None:
     refused = laptop.playbook("site.yml", my_job={"time": 7200, "memory": "16 G", "gpus": 1, "options": ["-p;id"]})
     flat = " ".join(refused.stdout.split())

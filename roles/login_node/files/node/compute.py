@@ -228,6 +228,16 @@ def offer(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def wish(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
+    """Require that Slurm would take a job like this, before anything is ended for it."""
+    try:
+        return {"test": _slurm(folder, data).test()}
+    except Failure as failure:
+        raise Failure(
+            f"Slurm would refuse the job: {failure}. What runs goes on; ask for something else: my_job."
+        ) from None
+
+
 def judge(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     """In the job: see that its server is ours, private, and of use; one that this run has started ends where not."""
     begun = Start(folder, slurm.Slurm("sbatch", "", [], float(data["patience"])), ("socket", data["address"]),

@@ -17,6 +17,7 @@ And of a job of Slurm's, told `cluster`, `asked` (words for sbatch), `keeper`, `
     lead     has a relay lead into the job that is there
     judge    in the job: `start`, `own`, `address`, `patience`, `seconds`                      `warnings`
     cancel   ends job and relay
+    wish                        `test`: what Slurm says of a job like this, which it would take
     offer                       `version`, `partitions`, and `test`: what Slurm says of the wishes
 
 Where something cannot be done, lines of text say why instead, and the exit status is 1; it is 3 where another start was
@@ -33,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 from node.ask import answer
 from node.certificate import place, request, tidy
-from node.compute import cancel, judge, lead, offer, submit
+from node.compute import cancel, judge, lead, offer, submit, wish
 from node.folder import Failure, Folder
 from node.look import look
 from node.programs import LIBRARY_PATH
@@ -58,6 +59,7 @@ COMMANDS: dict[str, Command] = {
     "lead": lead,
     "judge": judge,
     "offer": offer,
+    "wish": wish,
     "cancel": cancel,
 }
 

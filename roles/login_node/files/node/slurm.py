@@ -126,16 +126,19 @@ class Slurm(Keeper):
         self.submit(command)
 
     def test(self) -> str:
-        """Return what Slurm says of a job like this, which is not submitted."""
+        """Return what Slurm says of a job like this, which is not submitted; Failure where it would refuse it."""
+        words = [self.program, "--test-only", *self.wishes, "--wrap=true"]
         try:
             done = programs.run(
-                [self.program, "--test-only", *self.wishes, "--wrap=true"],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 timeout=LOOK * self.patience,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise Unknown("sbatch does not answer") from None
-        return " ".join(done.stdout.decode(errors="replace").replace("sbatch: ", "").split())
+        said = " ".join(done.stdout.decode(errors="replace").replace("sbatch: ", "").split())
+        if done.returncode:
+            raise Failure(said)
+        return said
 
     def submit(self, command: list[str]) -> int:
         """Submit it, and return its number."""
