@@ -15,6 +15,8 @@ class _Wish(NamedTuple):
     but: str
 
 
+#: The shortest time of a job, in seconds: `sbatch --signal` ends the server a minute before its end.
+LEAST = 120
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.,@+-]{0,200}"
 _WISHES = {
     "time": _Wish("--time", r"(?:\d{1,3}-)?\d{1,4}(?::\d{2}){0,2}", "a time in quotes, such as '2:00:00' or '1-12'"),
@@ -47,7 +49,20 @@ def _problem(name: str, value: object) -> str:
         return f"is no text: it is {wish.but}."
     if isinstance(value, bool) or not isinstance(value, str | int) or not re.fullmatch(wish.form, str(value)):
         return f"is not right: it is {wish.but}."
+    if name == "time" and _seconds(str(value)) < LEAST:
+        return f"is too short: the server ends a minute before, so it is {LEAST // 60} minutes at least."
     return ""
+
+
+def _seconds(time: str) -> int:
+    """Return what Slurm makes of a time: M, M:S, H:M:S, or with days D-H, D-H:M, D-H:M:S."""
+    days, dash, rest = time.rpartition("-")
+    parts = [int(part) for part in rest.split(":")]
+    if dash:
+        hours, minutes, seconds = [*parts, 0, 0][:3]
+    else:
+        hours, minutes, seconds = ([0, *parts, 0] if len(parts) < 3 else parts)[:3]
+    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def _options_problem(value: object) -> str:

@@ -28,6 +28,10 @@ def test_wishes_become_words_in_a_fixed_order() -> None:
         # As YAML reads 2:00:00 without quotes.
         ({"time": 7200}, "my_job.time is no text"),
         ({"time": "tomorrow"}, "my_job.time is not right"),
+        ({"time": "1"}, "my_job.time is too short"),
+        ({"time": "1:59"}, "my_job.time is too short"),
+        ({"time": "0:01:59"}, "my_job.time is too short"),
+        ({"time": "0-0"}, "my_job.time is too short"),
         ({"time": "--wrap=id"}, "my_job.time is not right"),
         ({"time": "2:00:00\n"}, "my_job.time is not right"),
         ({"cpus": 0}, "my_job.cpus is not right"),
@@ -51,6 +55,11 @@ def test_wishes_become_words_in_a_fixed_order() -> None:
 def test_a_wish_that_is_wrong_is_named(wishes: Any, said: str) -> None:
     (problem,) = slurm_refusals(wishes, "my_job")
     assert said in problem
+
+
+@pytest.mark.parametrize("time", ["2", "2:00", "0:02:00", "1-0", "0-1:00", "0-0:02:00", "30", "4:00:00"])
+def test_a_time_that_is_long_enough_is_taken(time: str) -> None:
+    assert slurm_refusals({"time": time}, "my_job") == []
 
 
 @pytest.mark.parametrize("name", ["time", "cpus", "memory", "gres", "partition", "account", "qos", "constraint",
