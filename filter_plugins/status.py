@@ -72,7 +72,7 @@ def _job(found: dict[str, Any]) -> dict[str, Any]:
     """Say what is known of a job; nothing where there never was one."""
     if found.get("state", "none") == "none":
         return {}
-    names = ("number", "state", "asked", "why", "reason", "host", "partition")
+    names = ("number", "state", "asked", "why", "reason", "host", "partition", "suspended")
     said: dict[str, Any] = {name: found[name] for name in names if found.get(name)}
     said |= {name: datetime.fromtimestamp(found[name], UTC).isoformat() for name in ("start", "end") if found.get(name)}
     return {"job": said}
@@ -94,7 +94,7 @@ def _left(job: dict[str, Any], now: datetime) -> str:
     """Say which job a server is in, and how much of its time is left."""
     minutes = max(0, round((_time(job["end"]) - now).total_seconds() / 60)) if "end" in job else None
     left = "" if minutes is None else f", {minutes // 60}:{minutes % 60:02} left"
-    silent = ", Slurm does not answer" if job["state"] == "unknown" else ""
+    silent = ", Slurm does not answer" if job["state"] == "unknown" else ", suspended" if "suspended" in job else ""
     return f" ({job.get('host', 'its node')}, job {job['number']}{left}{silent})"
 
 

@@ -663,6 +663,8 @@ def test_status_of_a_server_in_a_job() -> None:
     }  # fmt: skip
     host = {"cluster": "hydra", "node": "h", "tunnel": True, "certificate": "2027-01-01", **status}
     assert "(co001, job 7, 0:13 left)" in status_table([host], now="2026-09-21T16:00:00Z")
+    suspended = {**host, "job": {**status["job"], "suspended": True}}
+    assert "job 7, 0:13 left, suspended)" in status_table([suspended], now="2026-09-21T16:00:00Z")
     silent = {**host, "job": {**status["job"], "state": "unknown"}}
     assert "job 7, 0:13 left, Slurm does not answer)" in status_table([silent], now="2026-09-21T16:00:00Z")
 

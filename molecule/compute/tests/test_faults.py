@@ -94,11 +94,32 @@ def test_another_job_of_one_s_own_is_not_taken_for_the_server_s(laptop: Laptop, 
 
 
 def test_two_machines_at_the_same_moment_have_one_job(laptop: Laptop, no_job: None, slurm: Slurm) -> None:
-    with ThreadPoolExecutor(2) as pool:
-        both = [pool.submit(laptop.playbook, "site.yml") for _ in range(2)]
-    ended = [one.result() for one in both]
+    """Also where Slurm takes its time."""
+    slow = "/usr/local/bin/sbatch"
+    node_root(f"printf '#!/bin/sh\\nsleep 2; exec /usr/bin/sbatch \"$@\"\\n' >{slow}; chmod 755 {slow}", LOGIN)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            both = [pool.submit(laptop.playbook, "site.yml") for _ in range(2)]
+        ended = [one.result() for one in both]
+    finally:
+        node_root(f"rm {slow}", LOGIN)
     assert len(slurm.there()) == 1, [one.stdout for one in ended]
     assert all(one.returncode == 0 for one in ended), [one.stdout for one in ended]
+    assert laptop.browser().login(laptop.password)
+
+
+def test_what_a_job_has_left_that_was_ended_by_force_goes_with_the_next_one(
+    laptop: Laptop, in_a_job: str, slurm: Slurm
+) -> None:
+    node = slurm.node(in_a_job)
+    node_root(f"pkill -KILL -u {laptop.account} -f '[s]erve.py'", node)
+    slurm.wait(in_a_job, "FAILED", "COMPLETED", "CANCELLED")
+    other = next(name for name in NODES if name != node)
+    with drained(other):
+        again = laptop.playbook("site.yml")
+    assert again.returncode == 0, again.stdout
+    (number,) = slurm.there()
+    assert node_root("ls -d /tmp/jupyter-cluster-*", node).strip().endswith(f"-{number}")
 
 
 @pytest.mark.parametrize(

@@ -305,6 +305,15 @@ def leave_place(path: str) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def leave_old_places(path: str) -> None:
+    """Take away what jobs have left on this node that were ended by force; their servers are seen to have ended."""
+    for old in glob.glob(f"{path.rpartition('-')[0]}-*"):
+        with contextlib.suppress(OSError):
+            ours = not os.path.islink(old) and os.stat(old).st_uid == os.getuid()
+            if old != path and ours and says(os.path.join(old, MARK)) == f"{HERE}\n":
+                leave_place(old)
+
+
 def used_by_kernels(path: str) -> list[str]:
     """Return the beginnings of the names of the files that processes have on their command lines: kernel-NUMBER."""
     file = re.compile(re.escape(os.fsencode(path)) + rb"/(kernel-[0-9a-f-]+)[.]json")
@@ -528,6 +537,7 @@ def serve() -> None:
         begin_log()
         make_place(place)
         if PLACE == "compute":
+            leave_old_places(place)
             at_the_end.callback(take_back)
             tell_login_node()
         else:

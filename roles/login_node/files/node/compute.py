@@ -154,7 +154,7 @@ class Submission:
                 if time.monotonic() > begun + float(data["seconds"]):
                     raise Failure(
                         f"Job {self.number} runs on {there['host']}, and nothing leads there from this node. "
-                        f"{relay.said(self.folder)}"
+                        f"{relay.said(self.folder, self.number)}"
                     ) from None
                 time.sleep(0.2)
                 continue
@@ -212,7 +212,7 @@ def lead(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
             break
         except relay.Silent as silent:
             if time.monotonic() > deadline:
-                raise Failure(f"{silent} {relay.said(folder)}") from None
+                raise Failure(f"{silent} {relay.said(folder, int(there['job']))}") from None
             time.sleep(0.2)
     return {"changed": True}
 

@@ -74,7 +74,8 @@ def find(folder: Folder, patience: float) -> slurm.Job | None:
     was interrupted as it submitted, it is not known.
     """
     ours = [job for job in slurm.jobs(patience) if f"{job.command} ".startswith(f"{folder.launcher} ")]
-    ours.sort(key=lambda job: (slurm.ended(job), -job.number))
+    # Of several, one that runs: another one may wait for it, or have been submitted by hand.
+    ours.sort(key=lambda job: (slurm.ended(job), job.state in slurm.PENDING, -job.number))
     return ours[0] if ours else None
 
 
@@ -126,7 +127,7 @@ def facts(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     if job:
         found |= {
             "number": job.number, "reason": job.reason, "start": job.start, "end": job.end, "host": job.host,
-            "partition": job.partition,
+            "partition": job.partition, "suspended": job.state in slurm.SUSPENDED,
         }  # fmt: skip
     if found["state"] == "ended":
         found["why"] = why_ended(folder, job)

@@ -129,9 +129,13 @@ def run_there(folder: Folder, there: dict[str, Any], command: str, data: dict[st
     return json.loads(said.splitlines()[0])
 
 
-def said(folder: Folder) -> str:
-    """Return the last that the relay has noted, of srun first, in a sentence with the remedy."""
+def said(folder: Folder, number: int) -> str:
+    """Return the last that the relay has noted of a job, of srun first, in a sentence with the remedy."""
     lines = [line.split(" ", 1)[-1] for line in folder.lines(f"{OWN}/log", 10**5)]
+    first = next(
+        (place for place, line in enumerate(lines) if line.startswith(f"leads into job {number} ")), len(lines)
+    )
+    lines = lines[first + 1 :]
     what = ([line for line in lines if line.startswith("srun: ")] or lines or ["nothing"])[-1]
     return (
         f"The relay says: {what}. Whether `srun` leads from this node into a job, or an ssh to its node "

@@ -25,6 +25,7 @@ FIELDS = "%i|%T|%S|%e|%B|%P|%r|%j|%o"
 PENDING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD")
 RUNNING = ("RUNNING", "CONFIGURING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
 ENDING = ("COMPLETING",)
+SUSPENDED = ("SUSPENDED", "STOPPED")
 #: Why a job would wait for ever. Who has held it, or the day on which more is let in, only the user knows.
 NEVER = re.compile(
     r"PartitionTimeLimit|PartitionNodeLimit|PartitionConfig|BadConstraints|DependencyNeverSatisfied|InvalidAccount"
