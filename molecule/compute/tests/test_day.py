@@ -36,7 +36,8 @@ def test_nothing_listens_but_private_sockets(laptop: Laptop, in_a_job: str, slur
     # The job's is on its own node's disk: what is shared could not carry it on a network's disk.
     assert node_root(f"ls {SOCKET} 2>/dev/null || true") == ""
     shown = node_root(f"stat -c '%a %U' {SOCKET} $(dirname {SOCKET})", slurm.node(in_a_job))
-    assert shown.split() == ["600", laptop.account, "700", laptop.account]
+    # Jupyter sets the sticky bit of the folder.
+    assert shown.split() == ["600", laptop.account, "1700", laptop.account]
     assert laptop.ssh("stat -c '%a %F' .jupyter-cluster/hydra08i/run/jupyter.sock").strip() == "600 socket"
 
 
@@ -152,7 +153,7 @@ def test_remove_takes_the_job_away(laptop: Laptop, in_a_job: str, slurm: Slurm) 
     assert slurm.there() == []
     assert nothing_left(laptop, node) == ""
     assert config.exists()
-    assert laptop.ssh("ls -A .jupyter-cluster 2>/dev/null || true") == ""
+    assert node_root(f"ls -A /home/{laptop.account}/.jupyter-cluster 2>/dev/null || true") == ""
 
 
 def test_ssh_to_the_node_leads_there_too(laptop: Laptop, no_job: None, slurm: Slurm) -> None:

@@ -366,6 +366,19 @@ def test_a_login_node_whose_srun_leads_nowhere_is_named(laptop: Laptop, no_job: 
     assert "srun: forbidden here" in flat, refused.stdout
 
 
+def test_a_compute_node_that_lets_nobody_log_in_serves_all_the_same(laptop: Laptop, no_job: None) -> None:
+    for node in NODES:
+        node_root("touch /etc/nologin", node)
+    try:
+        done = laptop.playbook("site.yml")
+        assert done.returncode == 0, done.stdout
+        assert laptop.browser().login(laptop.password)
+        assert "none" in laptop.playbook("playbooks/status.yml").stdout
+    finally:
+        for node in NODES:
+            node_root("rm /etc/nologin", node)
+
+
 def test_doctor_says_what_slurm_has_and_makes_of_the_wishes(laptop: Laptop, no_job: None) -> None:
     found = laptop.playbook("playbooks/doctor.yml")
     flat = " ".join(found.stdout.split())
