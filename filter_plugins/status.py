@@ -81,7 +81,7 @@ def _job(found: dict[str, Any]) -> dict[str, Any]:
 def _of_job(job: dict[str, Any]) -> str:
     """Say in a line what a job does that runs no server."""
     if job["state"] == "unknown":
-        return f"job {job.get('number', 0)}: Slurm does not answer"
+        return f"job {job.get('number', 'unknown')}: Slurm does not answer"
     if job["state"] == "ended":
         return f"none runs; job {job['number']} has ended" + (f" ({job['why']})" if job.get("why") else "")
     if job["state"] == "pending":

@@ -29,12 +29,13 @@ _WISHES = {
     "constraint": _Wish("--constraint", r"[A-Za-z0-9_(\[][A-Za-z0-9_&|*()\[\],.!-]{0,200}", "features of nodes"),
     "reservation": _Wish("--reservation", _NAME, "a reservation's name"),
 }
-#: What this project says itself, and what would make something else of a job.
-_OURS = re.compile(
-    r"--(job-name|output|error|input|dependency|signal|chdir|open-mode|parsable|requeue|no-requeue|array|wrap|nodes|ntasks"
-    r"|ntasks-per-\w+|test-only|export|export-file|wait|hold|batch|clusters|uid|gid|quiet|help|usage|version"
-    r"|time|cpus-per-task|mem|gres|partition|account|qos|constraint|reservation)(=.*)?"
-)
+#: What this project says itself, what has a name of its own, and what would make something else of a job.
+_OURS = (
+    "job-name", "output", "error", "input", "dependency", "signal", "chdir", "open-mode", "parsable", "requeue",
+    "no-requeue", "array", "wrap", "nodes", "ntasks", "ntasks-per-node", "test-only", "export", "export-file",
+    "wait", "hold", "batch", "clusters", "uid", "gid", "quiet", "help", "usage", "version", "time",
+    "cpus-per-task", "mem", "gres", "partition", "account", "qos", "constraint", "reservation",
+)  # fmt: skip
 
 
 def _problem(name: str, value: object) -> str:
@@ -71,7 +72,8 @@ def _options_problem(value: object) -> str:
     for word in map(str, value):
         if not re.fullmatch(r"--[a-z][a-z0-9-]*(=[^\x00-\x1f\x7f]{1,1000})?", word):
             return f"has {word!r}: each is one of sbatch's options, as --name or --name=value."
-        if _OURS.fullmatch(word):
+        # sbatch takes the beginning of an option's name for it.
+        if any(option.startswith(word[2:].partition("=")[0]) for option in _OURS):
             return f"has {word!r}, which this project says by itself, or which has a name of its own here."
     return ""
 

@@ -49,6 +49,9 @@ def test_wishes_become_words_in_a_fixed_order() -> None:
         ({"options": ["--output=/tmp/x"]}, "by itself"),
         ({"options": ["--time=1"]}, "a name of its own here"),
         ({"options": ["--wrap=id"]}, "by itself"),
+        # As sbatch takes them, too.
+        ({"options": ["--arra=0-1"]}, "by itself"),
+        ({"options": ["--exp=NONE"]}, "by itself"),
         ({"options": ["--mail-user=a\nb"]}, "my_job.options has"),
     ],
 )
@@ -82,13 +85,32 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(str(tmp_path / ".jupyter-cluster" / "hydra08i"))
 
 
+SERVER: dict[str, Any] = {
+    "job": "7", "host": "co001", "pid": 1, "name": "1 2", "lock": "co001 b 1 2", "started": 1000, "python": "/p",
+    "socket": "/tmp/x", "digest": "d", "library_path": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in SERVER if name != "library_path"])
+def test_a_server_s_record_that_is_not_whole_is_none(folder: Folder, name: str) -> None:
+    whole = Path(folder.file(job.SERVER))
+    whole.write_text(json.dumps(SERVER))
+    assert job.server(folder, 7) == SERVER
+    for damaged in ({key: SERVER[key] for key in SERVER if key != name}, {**SERVER, name: None}, {**SERVER, name: []}):
+        whole.write_text(json.dumps(damaged))
+        assert job.server(folder, 7) == {}
+
+
 def remember(folder: Folder, number: int, started: int | None = None) -> None:
     job.write_record(folder, {"number": number, "start": "abc", "asked": []})
     if started is not None:
-        Path(folder.file(job.SERVER)).write_text(json.dumps({"job": str(number), "started": started}))
+        Path(folder.file(job.SERVER)).write_text(json.dumps({**SERVER, "job": str(number), "started": started}))
 
 
 def test_the_state_of_a_job_is_one_word(folder: Folder) -> None:
+    assert job.state(folder, None) == "none"
+    # A submission that has come to nothing.
+    remember(folder, 0)
     assert job.state(folder, None) == "none"
     remember(folder, 7)
     assert job.state(folder, None) == "ended"

@@ -52,6 +52,13 @@ def read(name: str) -> dict[str, Any]:
     return {}
 
 
+def server_of(number: int) -> dict[str, Any]:
+    """Return what the server in a job has written down; nothing where that is another's, or not whole."""
+    found = read("server")
+    whole = all(isinstance(found.get(name), str) for name in ("job", "host", "socket"))
+    return found if whole and found["job"] == str(number) else {}
+
+
 def job() -> int:
     """Return the number of the job that is wanted; 0 where there is none any more, or not yet."""
     number = read("job").get("number", 0)
@@ -61,8 +68,12 @@ def job() -> int:
 def is_over(number: int) -> bool:
     """Ask Slurm whether a job is over; where it does not answer, it is not."""
     words = ["squeue", "--noheader", "--user", str(os.getuid()), "--format=%i"]
+    # Whatever else the user likes to see.
+    around = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
     try:
-        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=30, check=False)
+        done = subprocess.run(
+            words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=30, check=False, env=around
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0 and str(number) not in done.stdout.decode().split()
@@ -128,7 +139,7 @@ def lead(number: int, server: dict[str, Any], near: str) -> str:
         try:
             due, seen = time.monotonic() + ASK, time.monotonic()
             while there.poll() is None and time.monotonic() < seen + GONE_FOR:
-                seen = time.monotonic() if read("server") == server else seen
+                seen = time.monotonic() if server_of(number) == server else seen
                 if time.monotonic() > due:
                     due = time.monotonic() + ASK
                     if is_over(number):
@@ -149,11 +160,11 @@ def relay(near: str) -> None:
     pause, rest, due = 0.0, ASK, time.monotonic() + ASK
     while True:
         number = job()
-        server = read("server")
+        server = server_of(number)
         if not number and not read("job"):
             say("no job is wanted any more")
             return
-        if number and server.get("job") == str(number):
+        if number and server:
             begun = time.monotonic()
             said = lead(number, server, near)
             if job() == number and GONE.search(said):

@@ -38,6 +38,7 @@ COOKIE_SECRET = os.path.join(HERE, "run", "jupyter_cookie_secret")
 #: What a server in a job says of itself, for the login node, which has none of its processes.
 SERVER = os.path.join(HERE, "run", "server")
 LOG = os.path.join(HERE, "jupyter.log")
+STARTED = int(time.time())
 START, REPORT, DIGEST, CLUSTER, PLACE, INTERFACE, *OPTIONS = sys.argv[1:]
 #: One server in the folder, and one in the cluster, whose nodes may share a home.
 LOCKS = [LOCK, os.path.join(os.path.dirname(HERE), f"{CLUSTER}.lock")]
@@ -88,12 +89,12 @@ def holder(path: str, held: str) -> int:
         return 0
 
 
-def says(path: str) -> str:
-    """Return what stands in a lock; an empty string where there is none, or something that is no file."""
+def says(path: str, size: int = 1000) -> str:
+    """Return what stands in a lock, or another record; an empty string where there is none, or something that is no file."""
     try:
         # A pipe would not end, and what is no file is nobody's lock.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), errors="replace") as lock:
-            return lock.read(1000) if stat.S_ISREG(os.fstat(lock.fileno()).st_mode) else ""
+            return lock.read(size) if stat.S_ISREG(os.fstat(lock.fileno()).st_mode) else ""
     except FileNotFoundError:
         return ""
 
@@ -180,33 +181,46 @@ def give_lock_back(path: str) -> None:
             os.unlink(path)
 
 
-def tell_login_node() -> None:
-    """Write down where a server in a job is, and which; for as long as it runs."""
+def what_is_told() -> dict[str, Any]:
+    """Return where a server in a job is, and which."""
     mine = process(os.getpid())
-    found = {
+    return {
         "job": os.environ.get("SLURM_JOB_ID", ""),
         "host": os.uname().nodename,
         "pid": os.getpid(),
         "name": " ".join(mine.split()[2:]),
         "lock": mine,
-        "started": int(time.time()),
+        "started": STARTED,
         "socket": option("ServerApp.sock"),
         "python": sys.executable,
         "library_path": os.environ.get("LD_LIBRARY_PATH", ""),
         "digest": DIGEST,
     }
+
+
+def tell_login_node() -> None:
+    """Write that down, for as long as it runs."""
     with open(os.open(f"{SERVER}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(json.dumps(found) + "\n")
+        file.write(json.dumps(what_is_told()) + "\n")
     os.replace(f"{SERVER}.new", SERVER)
 
 
+def is_told() -> bool:
+    """Tell whether that is written down, whole, or another job has written its own."""
+    try:
+        found = json.loads(says(SERVER, 10**5))
+        return bool(found == what_is_told() or int(found["job"]) != int(os.environ["SLURM_JOB_ID"]))
+    except (OSError, ValueError, TypeError, LookupError):
+        return False
+
+
 def tell_again() -> None:
-    """Write that down again where somebody has taken it away, and the locks: else a busy job would look like none."""
+    """Write that down again where it was taken away or damaged, and the locks: else a busy job would look like none."""
     with contextlib.suppress(OSError):
         if not os.path.isdir(HERE):
             return
         os.makedirs(os.path.dirname(SERVER), 0o700, exist_ok=True)
-        if not os.path.exists(SERVER):
+        if not is_told():
             tell_login_node()
         for path in LOCKS:
             if not os.path.lexists(path):
@@ -217,7 +231,7 @@ def tell_again() -> None:
 def take_back() -> None:
     """Take that away, unless another job has written its own."""
     with contextlib.suppress(OSError, ValueError):
-        if json.loads(says(SERVER)).get("lock") == process(os.getpid()):
+        if json.loads(says(SERVER, 10**5)).get("lock") == process(os.getpid()):
             os.unlink(SERVER)
 
 

@@ -75,6 +75,11 @@ run_program() {
 # Without any Python, what `stop` and `remove` need.
 run_program || {
   [ -e "$directory" ] && tell directory_exists yes
+  # Where one was submitted, nothing is known of it.
+  if [ -e "$directory/run/job" ] || [ -e "$directory/run/server" ]; then
+    tell job.state unknown
+    tell job.why 'without a Python that runs, nobody can ask it'
+  fi
   tell server.pid "$(servers | head -n 1)"
   for above in /tmp /var/tmp; do
     place=$above/jupyter-cluster-$(id -u)

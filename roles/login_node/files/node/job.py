@@ -19,6 +19,12 @@ from node.relay import relays
 RECORD, SERVER, LOG = "run/job", "run/server", "run/slurm.log"
 #: What is read of them, in bytes.
 SIZE = 10000
+#: What belongs to them; the number is 0 while the job is being submitted.
+RECORD_FORM = {"number": int, "start": str, "asked": list}
+SERVER_FORM = {
+    "job": str, "host": str, "pid": int, "name": str, "lock": str, "started": int, "socket": str, "python": str,
+    "digest": str,
+}  # fmt: skip
 #: States of the job, in which there is one; `unknown` where Slurm does not say.
 THERE = ("pending", "starting", "running", "ending", "unknown")
 
@@ -36,10 +42,14 @@ def _read(folder: Folder, name: str) -> dict[str, Any]:
     return {}
 
 
+def _is_whole(found: dict[str, Any], forms: dict[str, type]) -> bool:
+    return all(isinstance(found.get(name), form) for name, form in forms.items())
+
+
 def record(folder: Folder) -> dict[str, Any]:
-    """Return what was written down of the job: `number` (0 while it is being submitted), `start`, `asked`."""
+    """Return what was written down of the job; nothing where that is damaged."""
     found = _read(folder, RECORD)
-    return found if isinstance(found.get("number"), int) else {}
+    return found if _is_whole(found, RECORD_FORM) else {}
 
 
 def address(folder: Folder) -> str:
@@ -55,7 +65,7 @@ def write_record(folder: Folder, found: dict[str, Any]) -> None:
 def server(folder: Folder, number: int) -> dict[str, Any]:
     """Return what the server in a job has written down of itself; nothing where that is another job's."""
     found = _read(folder, SERVER)
-    return found if found.get("job") == str(number) and number > 0 else {}
+    return found if _is_whole(found, SERVER_FORM) and found["job"] == str(number) and number > 0 else {}
 
 
 def led_from(folder: Folder, lock: str) -> str:
@@ -82,7 +92,8 @@ def find(folder: Folder, patience: float) -> slurm.Job | None:
 def state(folder: Folder, job: slurm.Job | None) -> str:
     """Say in a word what a job does: none, pending, starting, running, ending or ended."""
     if job is None:
-        return "ended" if record(folder) else "none"
+        # Of a submission that timed out, nothing has come.
+        return "ended" if record(folder).get("number") else "none"
     if job.state in slurm.PENDING:
         return "pending"
     if job.state in slurm.ENDING:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: How long a look may take, and what changes something, in seconds: a controller that hangs keeps a command for longer.
 LOOK, CHANGE = 5.0, 20.0
+#: Variables that would make something else of a command.
+UNASKED = re.compile(r"(SQUEUE|SINFO|SCANCEL)_|SBATCH_(ARRAY_INX|WAIT|EXPORT|REQUEUE|NO_REQUEUE|TEST_ONLY|CLUSTERS)$")
 #: What `squeue` is asked for. What has no fixed form comes last.
 FIELDS = "%i|%T|%S|%e|%B|%P|%r|%j|%o"
 #: What it says of a job that has not begun, or goes on, or is about to end; all else has ended.
@@ -59,8 +61,8 @@ def there(program: str = "squeue") -> bool:
 
 def call(words: Sequence[str], seconds: float) -> str:
     """Return what one of Slurm's commands prints; Failure with what it says instead."""
-    # Whatever form the user likes to see: %s is seconds since 1970.
-    around = {name: value for name, value in os.environ.items() if not name.startswith(("SQUEUE_", "SINFO_"))}
+    # Whatever the user likes to see: %s is seconds since 1970. What a centre has everybody ask for stays.
+    around = {name: value for name, value in os.environ.items() if not UNASKED.match(name)}
     try:
         done = programs.run(
             list(words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds,
