@@ -66,7 +66,7 @@ class Laptop:
             re.sub(r"Port \d+", f"Port {port}", text[text.index("# BEGIN of the test cluster") :])
         )
         self.inventory = PROJECT / "inventory" / "hydra.yml"
-        self.choices: dict[str, object] = {"my_ssh_config": str(self.ssh_config), "my_folder": str(self.folder / "j")}
+        self.choices = {"my_ssh_config": str(self.ssh_config), "my_folder": str(self.folder / "j")}
 
     def member(self, number: int) -> Laptop:
         """Return the same laptop, with a cluster of another account of the same node."""

@@ -34,7 +34,7 @@ def medians(seconds: dict[str, Any]) -> dict[str, dict[str, float]]:
 def tables(found: dict[str, Any]) -> str:
     """Return the tables, in Markdown."""
     middle = medians(found["seconds"])
-    delays = [group for group in middle if group in COLOURS]
+    delays = [group for group in middle if group != "many"]
     lines = [
         f"Medians of {found['rounds']} rounds, in seconds; the delay is each way, between laptop and gateway.",
         "",
@@ -54,12 +54,6 @@ def tables(found: dict[str, Any]) -> str:
     lines += ["| clusters | seconds | times that of one |", "| ---: | ---: | ---: |"]
     first = next(iter(many.values()))
     lines += [f"| {name.rpartition(' ')[2]} | {took:.2f} | {took / first:.2f} |" for name, took in many.items()]
-    places = middle["places"]
-    lines += ["", "A server on the login node, and one in a job behind the relay, without a delay:", ""]
-    lines += ["| | login | compute | compute / login |", "| --- | ---: | ---: | ---: |"]
-    for name in dict.fromkeys(name.rpartition(", ")[0] for name in places):
-        here, there = places[f"{name}, login"], places[f"{name}, compute"]
-        lines.append(f"| {name} | {here:.4f} | {there:.4f} | {there / here:.2f} |")
     lines += ["", "The tasks of a run that changes nothing, without a delay:", ""]
     lines += ["| task | seconds |", "| --- | ---: |"]
     lines += [f"| {name.replace('|', PIPE)} | {took:.2f} |" for name, took in found["tasks"].items()]
@@ -68,7 +62,7 @@ def tables(found: dict[str, Any]) -> str:
 
 def chart(found: dict[str, Any]) -> str:
     """Return a bar for each median, as SVG."""
-    middle = {group: times for group, times in medians(found["seconds"]).items() if group in COLOURS}
+    middle = {group: times for group, times in medians(found["seconds"]).items() if group != "many"}
     names = list(next(iter(middle.values())))
     most = max(took for times in middle.values() for took in times.values())
     height = 20 * len(middle) + 16

@@ -16,7 +16,6 @@ FOUND = {
         "0": {name: [number + 1.0, number + 9.0, number + 2.0] for number, name in enumerate(NAMES)},
         "20": {name: [2 * (number + 1.0)] for number, name in enumerate(NAMES)},
         "many": {"status of 1": [2.0], "status of 20": [5.0]},
-        "places": {"restart, login": [4.0], "restart, compute": [6.0]},
     },
     "tasks": {"Log in, and ask what there is": 0.62, "look | Ask ssh": 0.1},
 }
@@ -32,7 +31,6 @@ def test_the_page_has_medians_and_ratios(tmp_path: Path) -> None:
     assert "| floor | 3.00 | 4.00 |" in text
     assert "| unchanged / floor | ≤ 2.0 | 1.33 | 1.50 |" in text
     assert "| 20 | 5.00 | 2.50 |" in text
-    assert "| restart | 4.0000 | 6.0000 | 1.50 |" in text
     assert "| Log in, and ask what there is | 0.62 |" in text
     assert "| look \\| Ask ssh | 0.10 |" in text
 

@@ -90,7 +90,7 @@ def holder(path: str, held: str) -> int:
 
 
 def says(path: str, size: int = 1000) -> str:
-    """Return what stands in a lock, or another record; an empty string where there is none, or something that is no file."""
+    """Return what stands in a lock or record; an empty string where there is none, or something that is no file."""
     try:
         # A pipe would not end, and what is no file is nobody's lock.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), errors="replace") as lock:
