@@ -138,6 +138,7 @@ def test_restart_moves_the_server_to_the_login_node_and_back(laptop: Laptop, in_
     here = laptop.playbook("playbooks/restart.yml", my_place="login")
     assert here.returncode == 0, here.stdout
     assert (laptop.server() != "", slurm.there()) == (True, [])
+    assert "job" not in laptop.playbook("playbooks/status.yml").stdout
     assert laptop.browser().login(laptop.password)
     back = laptop.playbook("playbooks/restart.yml")
     assert back.returncode == 0, back.stdout
