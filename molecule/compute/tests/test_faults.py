@@ -119,7 +119,7 @@ def test_what_a_job_has_left_that_was_ended_by_force_goes_with_the_next_one(
         again = laptop.playbook("site.yml")
     assert again.returncode == 0, again.stdout
     (number,) = slurm.there()
-    assert node_root("ls -d /tmp/jupyter-cluster-*", node).strip().endswith(f"-{number}")
+    assert node_root("ls -d /tmp/jupyter-cluster-*", node).strip().partition(".")[0].endswith(f"-{number}")
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_a_neighbour_reaches_nothing(laptop: Laptop, in_a_job: str, slurm: Slurm
         refused = neighbour.run(*words, check=False)
         assert refused.returncode != 0, words
         assert "denied" in refused.stderr, refused.stderr
-    place = node_root(f"ls -d /tmp/jupyter-cluster-*-{in_a_job}", node).strip()
+    place = node_root(f"ls -d /tmp/jupyter-cluster-*-{in_a_job}.*", node).strip()
     denied = node_root(f"runuser -u {neighbour.account} -- ls {place} 2>&1 || true", node)
     assert "Permission denied" in denied
     # What everybody may see of it: names and paths.

@@ -45,8 +45,10 @@ def say(text: str) -> None:
 
 def read(name: str) -> dict[str, Any]:
     """Return a record in our folder; nothing where there is none that makes sense."""
-    with contextlib.suppress(OSError, ValueError), open(os.path.join(HERE, "run", name)) as file:
-        found = json.load(file)
+    with contextlib.suppress(OSError, ValueError):
+        # A pipe would not end.
+        with open(os.open(os.path.join(HERE, "run", name), os.O_RDONLY | os.O_NONBLOCK)) as file:
+            found = json.load(file)
         if isinstance(found, dict):
             return found
     return {}
@@ -124,10 +126,11 @@ def ssh(number: int, server: dict[str, Any], near: str) -> list[str]:
 def lead(number: int, server: dict[str, Any], near: str) -> str:
     """Lead there as long as it goes, and the server is there; return what was said."""
     # One whose relay was killed goes on.
-    subprocess.run(
-        ["ssh", "-F", "none", "-S", "control", "-o", "ProxyCommand=false", "-O", "exit", "job"],
-        cwd=OWN, stderr=subprocess.DEVNULL, timeout=30, check=False,
-    )  # fmt: skip
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(
+            ["ssh", "-F", "none", "-S", "control", "-o", "ProxyCommand=false", "-O", "exit", "job"],
+            cwd=OWN, stderr=subprocess.DEVNULL, timeout=30, check=False,
+        )  # fmt: skip
     for left in (os.path.join(OWN, "control"), near):
         with contextlib.suppress(OSError):
             os.unlink(left)
@@ -192,9 +195,12 @@ def main() -> None:
     with open(os.path.join(OWN, "lock"), "a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             say("another relay runs")
             return
+        except OSError as error:
+            # Some disks know no such locks; whoever starts a relay has looked for one.
+            say(f"{lock.name} cannot be locked: {error.strerror}")
         # As the keepers have them: screen, tmux, and the user's service manager.
         sessions = [os.environ.get("STY", ""), ",".join(os.environ.get("TMUX", "").split(",")[1:])]
         sessions.append(os.environ.get("JUPYTER_CLUSTER_UNIT", ""))

@@ -47,9 +47,9 @@ def look(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     chosen = choose(data["keeper"], kept, running[0].environment if running else lambda _: "")
     chosen, there, trouble = sessions_of(chosen, folder, data["patience"])
     in_job = job.facts(folder, data)
-    if running and in_job.get("state") == "ended":
-        # The server that runs here has come after it.
-        in_job = {**in_job, "state": "none"}
+    if running and (in_job.get("state") == "ended" or not in_job.get("number")):
+        # The server that runs here has come after it, or needs no Slurm.
+        in_job = {**in_job, "state": "none"} if in_job else {}
     port, taken = ports.choose(folder, data, port_of(running[0], folder) if running else 0)
     facts: dict[str, Any] = {
         **installed(),
