@@ -148,7 +148,7 @@ def test_short_forms_of_before_are_taken_away(machines: Machines) -> None:
 def test_remove_leaves_nothing_on_either(machines: Machines) -> None:
     laptop, desktop = machines
     removed = laptop.site("playbooks/remove.yml", my_user=laptop.account, tls_cert_ca_keep=False)
-    laptop.run("test ! -e .bashrc || ! grep aliases .bashrc .zshrc .config/fish/config.fish")
+    laptop.run("test ! -e .bashrc || ! grep jupyter-cluster/aliases .bashrc .zshrc .config/fish/config.fish")
     laptop.run("rm -r .config .zshrc")
     shown = words(removed)
     for gone in (
