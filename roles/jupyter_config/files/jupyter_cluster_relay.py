@@ -62,9 +62,9 @@ def server_of(number: int) -> dict[str, Any]:
 
 
 def job() -> int:
-    """Return the number of the job that is wanted; 0 where there is none any more, or not yet."""
-    number = read("job").get("number", 0)
-    return number if isinstance(number, int) else 0
+    """Return the number of the job that is wanted, or that a server says; 0 where there is none (any more)."""
+    number = str(read("job").get("number") or read("server").get("job"))
+    return int(number) if number.isdigit() else 0
 
 
 def is_over(number: int) -> bool:

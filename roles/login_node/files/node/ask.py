@@ -71,7 +71,7 @@ def _state(kernel: dict[str, Any], ways: list[str]) -> str:
 def answer(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     """Return what our server says, or all that there are; or why it says nothing."""
     found = servers(folder)
-    in_job = job.server(folder, job.record(folder).get("number", 0))
+    in_job = job.server_there(folder)
     if not found and in_job and in_job["host"] != os.uname().nodename:
         return _in_job(folder, in_job, data)
     if not found:

@@ -204,7 +204,7 @@ def lead(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     """Have a relay lead into the job that is there, and wait until it does."""
     patience = float(data["patience"])
     relay.begin(folder, keeper(data["keeper"], folder.lines("run/session"), patience), job.address(folder))
-    there = job.server(folder, job.record(folder).get("number", 0))
+    there = job.server_there(folder)
     deadline = time.monotonic() + float(data["seconds"])
     while there:
         try:

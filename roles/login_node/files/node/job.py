@@ -62,10 +62,16 @@ def write_record(folder: Folder, found: dict[str, Any]) -> None:
     put(folder.file(RECORD), f"{json.dumps(found)}\n".encode(), 0o600)
 
 
+def server_there(folder: Folder) -> dict[str, Any]:
+    """Return what the server in a job has written down of itself, whichever that is; nothing where it is damaged."""
+    found = _read(folder, SERVER)
+    return found if _is_whole(found, SERVER_FORM) else {}
+
+
 def server(folder: Folder, number: int) -> dict[str, Any]:
     """Return what the server in a job has written down of itself; nothing where that is another job's."""
-    found = _read(folder, SERVER)
-    return found if _is_whole(found, SERVER_FORM) and found["job"] == str(number) and number > 0 else {}
+    found = server_there(folder)
+    return found if found.get("job") == str(number) else {}
 
 
 def led_from(folder: Folder, lock: str) -> str:
@@ -123,7 +129,7 @@ def facts(folder: Folder, data: dict[str, Any]) -> dict[str, Any]:
     programs = {name: shutil.which(name) or "" for name in ("sbatch", "srun")}
     found: dict[str, Any] = {
         "number": known.get("number", 0), "asked": known.get("asked", []), "state": "none", "why": "",
-        "lock": server(folder, known.get("number", 0)).get("lock", ""),
+        "lock": server_there(folder).get("lock", ""),
         "relay": bool(relays(folder)), **programs,
     }  # fmt: skip
     if not slurm.there():
@@ -164,7 +170,7 @@ def describe(folder: Folder, found: dict[str, Any], current: str) -> dict[str, A
 def clear(folder: Folder) -> None:
     """Take away what a job has left that is over, also by force: its locks, its records, and the relay's socket."""
     known = record(folder)
-    lock = server(folder, known.get("number", 0)).get("lock", "")
+    lock = server_there(folder).get("lock", "")
     if not relays(folder) and not servers(folder):
         take_away(address(folder))
     for path in (os.path.join(folder.run, "lock"), os.path.join(folder.above, f"{known.get('cluster', '')}.lock")):
