@@ -112,12 +112,17 @@ def test_a_dead_connection_is_noticed_and_closed(token: TokenPerson, no_login: N
 def test_without_a_connection_a_run_stops_at_once(token: TokenPerson, no_login: None) -> None:
     before = engine(token)
     for playbook in ("site.yml", "playbooks/status.yml", *(f"playbooks/{verb}.yml" for verb in VERBS)):
-        begun = time.monotonic()
-        shown = token.site(playbook, check=False, my_user=token.account, **STAND_IN)
-        took = time.monotonic() - begun
-        # How busy the machine was meanwhile, say both sides of it.
-        after = engine(token)
-        assert took < 3 * (before + after) / 2
+        # What else the machine does meets one run, or two.
+        for again in (True, True, False):
+            begun = time.monotonic()
+            shown = token.site(playbook, check=False, my_user=token.account, **STAND_IN)
+            took = time.monotonic() - begun
+            # How busy the machine was meanwhile, say both sides of it.
+            after = engine(token)
+            if took < 3 * (before + after) / 2:
+                break
+            assert again, playbook
+            before = after
         before = after
         # The table leaves out the advice in brackets.
         said = log_in_first(token).partition(" (")[0] if playbook == "playbooks/status.yml" else log_in_first(token)
