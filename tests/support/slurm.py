@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from cluster import node_root
 from containers import inside
@@ -66,25 +66,23 @@ class Slurm:
 
 
 @contextmanager
-def stopped(service: str, host: str = LOGIN) -> Iterator[None]:
+def _without(service: str, host: str, begin: str, end: str) -> Iterator[None]:
+    node_root(f"systemctl {begin} {service}", host)
+    try:
+        yield
+    finally:
+        node_root(f"systemctl {end} {service}", host)
+        ready()
+
+
+def stopped(service: str, host: str = LOGIN) -> AbstractContextManager[None]:
     """Keep slurmctld, munge, or a compute node's slurmd stopped for a while."""
-    node_root(f"systemctl stop {service}", host)
-    try:
-        yield
-    finally:
-        node_root(f"systemctl start {service}", host)
-        ready()
+    return _without(service, host, "stop", "start")
 
 
-@contextmanager
-def hung(service: str, host: str = LOGIN) -> Iterator[None]:
+def hung(service: str, host: str = LOGIN) -> AbstractContextManager[None]:
     """Let slurmctld, munge, or a compute node's slurmd stand still for a while: calls are taken, and not answered."""
-    node_root(f"systemctl kill --signal=STOP {service}", host)
-    try:
-        yield
-    finally:
-        node_root(f"systemctl kill --signal=CONT {service}", host)
-        ready()
+    return _without(service, host, "kill --signal=STOP", "kill --signal=CONT")
 
 
 @contextmanager

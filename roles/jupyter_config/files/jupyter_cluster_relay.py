@@ -35,9 +35,11 @@ GONE = re.compile(r"[Ii]nvalid job id|has expired|already completed|Job/step alr
 def say(text: str) -> None:
     """Note something, for the next run, and for whoever looks at the session."""
     line = time.strftime("%H:%M:%S ") + text
-    print(line, flush=True)
+    # A full disk, or a terminal that has gone, ends no way into a job.
+    with contextlib.suppress(OSError):
+        print(line, flush=True)
     # Bounded: what matters is at its end.
-    with open(LOG, "a+") as log:
+    with contextlib.suppress(OSError), open(LOG, "a+") as log:
         if log.tell() > LARGEST:
             log.truncate(0)
         log.write(line + "\n")
@@ -204,7 +206,7 @@ def main() -> None:
         # As the keepers have them: screen, tmux, and the user's service manager.
         sessions = [os.environ.get("STY", ""), ",".join(os.environ.get("TMUX", "").split(",")[1:])]
         sessions.append(os.environ.get("JUPYTER_CLUSTER_UNIT", ""))
-        with open(os.path.join(HERE, "run", "session"), "w") as record:
+        with contextlib.suppress(OSError), open(os.path.join(HERE, "run", "session"), "w") as record:
             record.writelines(f"{name}\n" for name in sessions if name)
         relay(sys.argv[1])
 

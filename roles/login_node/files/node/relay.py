@@ -37,7 +37,6 @@ AllowAgentForwarding no
 PermitTunnel no
 AllowTcpForwarding local
 AllowStreamLocalForwarding local
-Subsystem none /bin/false
 """
 
 
